@@ -1,0 +1,119 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/freshet/freshet"
+)
+
+// The types below are the document's: bodies are decoded into the first kind,
+// and answers, which the renderer writes by hand, look like the second. A test
+// holds the renderer against them.
+
+type (
+	newUser struct {
+		Handle   string `json:"handle" doc:"1 to 30 letters a-z, digits and underscores; unique without regard to case" example:"ada"`
+		Name     string `json:"name" minLength:"1" example:"Ada"`
+		Password string `json:"password" doc:"At least 8 characters"`
+		Email    string `json:"email,omitempty" doc:"Shown to the user alone"`
+	}
+	upsertedUser struct {
+		Handle    string `json:"handle,omitempty" doc:"Drawn from the id where a new user has none"`
+		Name      string `json:"name" minLength:"1"`
+		AvatarURL string `json:"avatar_url,omitempty"`
+	}
+	userPatch struct {
+		Name  *string `json:"name,omitempty" minLength:"1"`
+		Bio   *string `json:"bio,omitempty"`
+		Email *string `json:"email,omitempty" doc:"Empty removes it"`
+	}
+	newSession struct {
+		Handle   string `json:"handle"`
+		Password string `json:"password"`
+	}
+	newToken struct {
+		ExpiresIn *int `json:"expires_in,omitempty" minimum:"1" doc:"Seconds; default and most: one hour"`
+	}
+	newPost struct {
+		Text string          `json:"text,omitempty" doc:"May be empty with data"`
+		Data json.RawMessage `json:"data,omitempty" doc:"Any JSON, kept and shown as it is"`
+		Ref  string          `json:"ref,omitempty" doc:"Your own name for the post; unique per author"`
+	}
+	postPatch struct {
+		Text *string         `json:"text,omitempty"`
+		Data json.RawMessage `json:"data,omitempty" doc:"null removes it"`
+	}
+	newComment struct {
+		Text string `json:"text" minLength:"1"`
+	}
+)
+
+type (
+	// Author is a user as the author of something.
+	Author struct {
+		ID        freshet.ID `json:"id"`
+		Ref       string     `json:"ref,omitempty"`
+		Handle    string     `json:"handle"`
+		Name      string     `json:"name"`
+		AvatarURL string     `json:"avatar_url"`
+	}
+	// User is a whole user.
+	User struct {
+		Author
+		Bio            string    `json:"bio"`
+		Email          *string   `json:"email,omitempty" doc:"In the user's own view alone"`
+		Private        bool      `json:"private"`
+		FollowersCount int64     `json:"followers_count"`
+		FollowingCount int64     `json:"following_count"`
+		PostsCount     int64     `json:"posts_count"`
+		CreatedAt      time.Time `json:"created_at"`
+	}
+	// Post is a post as a viewer sees it.
+	Post struct {
+		ID           freshet.ID      `json:"id"`
+		Ref          string          `json:"ref,omitempty"`
+		Text         string          `json:"text"`
+		Data         json.RawMessage `json:"data,omitempty"`
+		Media        []struct{}      `json:"media" nullable:"false" doc:"Always empty in this version"`
+		CreatedAt    time.Time       `json:"created_at"`
+		EditedAt     *time.Time      `json:"edited_at,omitempty" doc:"Only if it was edited"`
+		Author       Author          `json:"author"`
+		LikeCount    int64           `json:"like_count"`
+		CommentCount int64           `json:"comment_count"`
+		Liked        *bool           `json:"liked,omitempty" doc:"By you; only if you are signed in"`
+	}
+	// Comment is an answer below a post.
+	Comment struct {
+		ID        freshet.ID `json:"id"`
+		PostID    freshet.ID `json:"post_id"`
+		Author    Author     `json:"author"`
+		Text      string     `json:"text"`
+		CreatedAt time.Time  `json:"created_at"`
+	}
+	// Liked is the state of a like.
+	Liked struct {
+		LikeCount int64 `json:"like_count"`
+		Liked     bool  `json:"liked"`
+	}
+	// Session is one sign-in.
+	Session struct {
+		ID        freshet.ID `json:"id"`
+		Current   bool       `json:"current" doc:"This request was made with it"`
+		Agent     string     `json:"agent" doc:"The User-Agent that signed in"`
+		CreatedAt time.Time  `json:"created_at"`
+		UsedAt    time.Time  `json:"used_at" doc:"Kept at most hourly"`
+		ExpiresAt time.Time  `json:"expires_at"`
+	}
+	// SignedIn is the answer to a sign-in.
+	SignedIn struct {
+		Token     string    `json:"token"`
+		ExpiresAt time.Time `json:"expires_at" doc:"Moves with every use"`
+		User      User      `json:"user"`
+	}
+	// Token is a user token.
+	Token struct {
+		Token     string    `json:"token"`
+		ExpiresAt time.Time `json:"expires_at"`
+	}
+)

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+const (
+	feedConsumer   = "fences"         // the name under which this node follows the change feed
+	feedChunk      = 1000             // changes read at once
+	confirmEvery   = time.Second      // how long rows of the feed outlive their fence
+	retryFeed      = time.Second      // after an error
+	housekeepEvery = 10 * time.Minute // removal of what has expired
+)
+
+// followChanges repeats the fence of every change from the store's feed: of
+// writes by other programs, and of those whose process died between commit and
+// fence. It returns when ctx ends.
+func (n *Node) followChanges(ctx context.Context) {
+	var at, confirmed position.Position
+	last := time.Now()
+	for ctx.Err() == nil {
+		// Waiting ends in time to confirm what was fenced.
+		wait, cancel := context.WithTimeout(ctx, confirmEvery)
+		changes, err := n.store.Changes(wait, feedConsumer, at, feedChunk)
+		cancel()
+		if err == nil {
+			err = n.fence(ctx, changes)
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			if ctx.Err() == nil {
+				n.log.Error("the change feed failed; trying again", "error", err)
+				pause(ctx, retryFeed)
+			}
+			continue
+		}
+		if len(changes) > 0 {
+			at = changes[len(changes)-1].At
+		}
+		if at != confirmed && time.Since(last) >= confirmEvery {
+			if err := n.store.Confirm(ctx, feedConsumer, at); err != nil && ctx.Err() == nil {
+				n.log.Error("confirm the change feed", "error", err)
+			}
+			confirmed, last = at, time.Now()
+		}
+	}
+}
+
+func (n *Node) fence(ctx context.Context, changes []store.Change) error {
+	if err := n.social.Fence(ctx, changes...); err != nil {
+		return err
+	}
+	return n.auth.Fence(ctx, changes...)
+}
+
+// housekeep removes what has expired, now and then. It returns when ctx ends.
+func (n *Node) housekeep(ctx context.Context) {
+	for ctx.Err() == nil {
+		for _, purge := range []struct {
+			what string
+			do   func(context.Context) (int, error)
+		}{
+			{"sessions", n.auth.PurgeSessions},
+			{"idempotency keys", n.idempotency.Purge},
+			{"dead jobs", func(ctx context.Context) (int, error) {
+				return n.jobs.PurgeDead(ctx, n.opts.Now().Add(-n.cfg.Retention.DeadJobs))
+			}},
+		} {
+			if _, err := purge.do(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("remove expired "+purge.what, "error", err)
+			}
+		}
+		pause(ctx, housekeepEvery)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

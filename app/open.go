@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/freshet/freshet/access"
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/config"
+	"github.com/freshet/freshet/feed"
+	feedmemory "github.com/freshet/freshet/feed/memory"
+	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/jobs"
+	jobsqlite "github.com/freshet/freshet/jobs/sqlite"
+	"github.com/freshet/freshet/social"
+	"github.com/freshet/freshet/store/sqlite"
+)
+
+// Options are what a node takes besides its configuration. The zero value works.
+type Options struct {
+	Log     *slog.Logger     // default: nothing is logged
+	Now     func() time.Time // default time.Now
+	Version string           // shown by the API document
+
+	Existing bool // Connect fails with ErrNoData where the folder holds none, instead of making it
+}
+
+// Node is an open data folder with everything that works on it.
+type Node struct {
+	cfg  *config.Config
+	opts Options
+	log  *slog.Logger
+
+	lock   *litedb.Lock
+	file   *litedb.DB
+	store  *sqlite.DB
+	stack  *cache.Stack
+	social *social.Service
+	jobs   *jobsqlite.Engine
+
+	secrets     *access.Secrets
+	passwords   *access.Passwords
+	auth        *access.Authenticator
+	idempotency *access.Idempotency
+}
+
+// databaseFile is the embedded store's file in the data folder.
+const databaseFile = "freshet.db"
+
+// Open takes the data folder and opens what is in it; where nothing is, it is
+// made. It fails with [litedb.ErrLocked] where another process owns the folder.
+func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	n := &Node{cfg: cfg, opts: o, log: o.Log}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) (err error) {
+	if n.lock, err = litedb.LockFolder(n.cfg.Data); err != nil {
+		return err
+	}
+	n.file, err = litedb.Open(ctx, filepath.Join(n.cfg.Data, databaseFile), litedb.Options{
+		Migrations: schema(),
+		GroupMax:   n.cfg.Store.GroupMax,
+		Readers:    n.cfg.Store.Readers,
+		Now:        n.opts.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	n.store = sqlite.New(n.file)
+	if n.stack, err = cache.NewStack(cache.Options{Policies: policies(n.cfg)}); err != nil {
+		return err
+	}
+	n.social = social.New(social.Options{
+		Store: n.store, Stack: n.stack, Mode: feed.Mode(n.cfg.Feed.Mode),
+		Engine: func(s feed.Source, g feed.Graph) feed.Engine {
+			return feedmemory.New(feedmemory.Options{
+				Mode: feed.Mode(n.cfg.Feed.Mode), Source: s, Graph: g,
+				Length: n.cfg.Feed.TimelineLength, Readers: n.cfg.Feed.TimelinesMax,
+				InFlight: n.cfg.Feed.InflightMax, Chunk: n.cfg.Feed.FanoutChunk,
+			})
+		},
+		Limits: social.Limits{
+			Text: n.cfg.Limits.Text, Data: int(n.cfg.Limits.Data), Comment: n.cfg.Limits.Comment,
+			Name: n.cfg.Limits.Name, Bio: n.cfg.Limits.Bio, Follows: n.cfg.Limits.Follows,
+		},
+	})
+	if err := n.openAccess(ctx); err != nil {
+		return err
+	}
+	n.jobs = jobsqlite.New(n.file, jobs.Options{
+		Workers: n.cfg.Jobs.Workers, MaxAttempts: n.cfg.Jobs.MaxAttempts,
+		BackoffBase: n.cfg.Jobs.BackoffBase, BackoffMax: n.cfg.Jobs.BackoffMax,
+	}, map[string]jobs.Handler{social.FanOut: n.social.FanOutHandler})
+	return nil
+}
+
+// Close lets go of everything in the order opposite to Open. It may be called
+// more than once.
+func (n *Node) Close() error {
+	var errs []error
+	for _, c := range []io.Closer{closer(n.jobs), closer(n.stack), closer(n.file)} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
+	}
+	n.jobs, n.stack, n.file = nil, nil, nil
+	if n.lock != nil {
+		errs = append(errs, n.lock.Unlock())
+		n.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// closer hides the typed nil of what was not opened.
+func closer[T any, P interface {
+	*T
+	io.Closer
+}](p P) io.Closer {
+	if p == nil {
+		return nil
+	}
+	return p
+}
+
+func policies(cfg *config.Config) map[string]cache.Policy {
+	out := make(map[string]cache.Policy, len(cfg.Cache.Policies))
+	for space, p := range cfg.Cache.Policies {
+		out[space] = cache.Policy{
+			TTL: set(p.TTL, 0), StaleFor: set(p.Stale, -1), Jitter: float64(set(p.Jitter, -1)),
+			NegativeTTL: set(p.NegativeTTL, -1), SoftTimeout: set(p.SoftTimeout, 0),
+			HardTimeout: set(p.HardTimeout, 0), MaxEntries: set(p.MaxEntries, 0),
+		}
+	}
+	return out
+}
+
+// set gives a setting's value; one that is set to zero becomes off, since zero
+// means "the default" to a cache.Policy.
+func set[T ~int | ~int64 | ~float64](v *T, off T) T {
+	if v == nil {
+		return 0
+	}
+	if *v == 0 {
+		return off
+	}
+	return *v
+}

@@ -1,0 +1,31 @@
+// Package cache keeps typed values in memory in front of a source that is slower than memory.
+//
+//	stack, err := cache.NewStack(cache.Options{})
+//	users := cache.Define(stack, cache.Space[int64, User]{
+//		Name: "user", Policy: cache.Policy{TTL: 5 * time.Minute}, LoadMany: db.UsersByID,
+//	})
+//	u, err := users.Get(ctx, 42)     // from memory, else one load for all who ask
+//	err = users.Invalidate(ctx, 42)  // after the source has changed
+//
+// A space is declared once per kind of data with its policy and its loader, so that a call site says
+// Get and nothing else. Hits cost what the engine beneath costs (otter, W-TinyLFU) and allocate
+// nothing; values are stored as they are, never as bytes.
+//
+// # Invariants
+//
+//   - Fenced. A read that begins after Invalidate, InvalidateAll or Put has returned never sees what was
+//     there before: not from memory, not from a load that was under way, not as a stale value when the
+//     source fails. A read that overlaps the call may see either. (Lamport calls this a regular register.)
+//     The caller keeps his part of it by changing the source first and the cache after.
+//   - One load. However many callers miss a key together, the source is asked for it once; GetMany asks for
+//     all that is missing, less what is already being loaded, in one call.
+//   - Independent. A slow or failed load delays and fails only those who wait for that key; a waiter who gives
+//     up takes nobody with him.
+//   - Bounded. Entries, loads in flight, the time a load takes and the age of a value all have a limit, each a
+//     field of Policy.
+//
+// Values are shared between all readers and must not be changed by any of them.
+//
+// The package is no store: what it holds may be gone at the next call, and a source that can be asked
+// cheaply needs none of it.
+package cache

@@ -1,0 +1,186 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A load is one call of the loader for one or more keys, and what its waiters wait for. It belongs to none of them:
+//
+//	Get(1)  ──┐                    ┌─ goroutine of its own ───────────┐
+//	Get(1)  ──┼─ join ── load ─────┤ LoadMany(1, 2) until HardTimeout │
+//	GetMany ──┘  (mu)   [1, 2]     │ fill memory, leave, close done   │
+//	(1, 2)                         └──────────────────────────────────┘
+//
+// A load fills memory before it leaves the table of flights, and who finds no flight looks into memory again while he
+// holds the table: so nobody misses both, and a key that is asked for by many is loaded once.
+type load[K comparable, V any] struct {
+	ticket   uint64
+	asOf     int64 // when it began, on the stack's clock
+	keys     []K
+	finished atomic.Bool
+	done     chan struct{} // closed when entries and err are set
+	entries  []*entry[V]   // by the index of keys; nil with err
+	err      error
+}
+
+// flight is the place of one key in a load.
+type flight[K comparable, V any] struct {
+	load *load[K, V]
+	at   int
+}
+
+// flights are the loads of a space that can be joined, by key. Lock order: mu before the locks of the engine.
+type flights[K comparable, V any] struct {
+	mu      sync.Mutex
+	byKey   map[K]flight[K, V]
+	running int // calls of the loader that have not returned, at most Policy.MaxLoads
+	closed  bool
+}
+
+var errLoaderExited = errors.New("loader called runtime.Goexit")
+
+// join returns a flight for each of the missing keys, and starts the load of those that nobody loads yet.
+func (c *Cache[K, V]) join(ctx context.Context, keys []K, missing []int) []flight[K, V] {
+	joined := make([]flight[K, V], len(missing))
+	through := readsThrough(ctx)
+	var own *load[K, V]
+
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	for j, i := range missing {
+		key := keys[i]
+		if f, ok := c.flights.byKey[key]; ok && (f.load == own || !through && c.open(c.hash(key), f.load.ticket)) {
+			joined[j] = f
+			continue
+		}
+		if e := c.recheck(key); e != nil && !through {
+			joined[j] = flight[K, V]{landed(key, e), 0}
+			continue
+		}
+		if own == nil {
+			own = c.newLoad()
+		}
+		joined[j] = flight[K, V]{own, len(own.keys)}
+		own.keys = append(own.keys, key)
+		if own.err == nil {
+			c.flights.byKey[key] = joined[j]
+		}
+	}
+	if own != nil && own.err == nil {
+		c.flights.running++
+		c.stack.loads.Go(func() { c.run(ctx, own) })
+	}
+	return joined
+}
+
+// newLoad returns a load without keys, which has failed already if no further one may begin. The caller holds the flights.
+func (c *Cache[K, V]) newLoad() *load[K, V] {
+	l := &load[K, V]{
+		ticket: c.stack.fence.ticket(),
+		asOf:   c.clock.NowNano(),
+		done:   make(chan struct{}),
+	}
+	switch {
+	case c.flights.closed:
+		l.err = ErrClosed
+	case c.flights.running >= c.policy.MaxLoads:
+		l.err = ErrBusy
+		c.counts.refused.Add(1)
+	}
+	if l.err != nil {
+		close(l.done)
+	}
+	return l
+}
+
+// landed returns a load that has brought e, which has come into memory since its reader missed it.
+func landed[K comparable, V any](key K, e *entry[V]) *load[K, V] {
+	l := &load[K, V]{keys: []K{key}, entries: []*entry[V]{e}, done: make(chan struct{})}
+	close(l.done)
+	return l
+}
+
+// run calls the loader, detached from whoever began the load, and finishes the load whatever the loader does: at the
+// deadline if it has not returned by then.
+func (c *Cache[K, V]) run(ctx context.Context, l *load[K, V]) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.policy.HardTimeout)
+	defer cancel()
+	overdue := context.AfterFunc(ctx, func() { c.finish(l, start, nil, ctx.Err()) })
+	var entries []*entry[V]
+	err := errLoaderExited
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Value: p, Stack: debug.Stack()}
+		}
+		overdue()
+		c.finish(l, start, entries, err)
+		c.flights.returned()
+	}()
+	entries, err = c.call(ctx, l)
+}
+
+// call asks the source and makes the entries of what it says.
+func (c *Cache[K, V]) call(ctx context.Context, l *load[K, V]) ([]*entry[V], error) {
+	values, err := c.loadMany(ctx, slices.Clone(l.keys))
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]*entry[V], len(l.keys))
+	for i, key := range l.keys {
+		value, found := values[key]
+		entries[i] = c.newEntry(key, value, found, l.ticket, l.asOf)
+	}
+	return entries, nil
+}
+
+// finish publishes how a load ended. Only the first call counts.
+func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry[V], err error) {
+	if !l.finished.CompareAndSwap(false, true) {
+		return
+	}
+	c.counts.loads.Add(1)
+	if err != nil {
+		c.counts.loadErrors.Add(1)
+		l.err = fmt.Errorf("load %s: %w", c.name, err)
+	}
+	l.entries = entries
+	for i, e := range entries {
+		c.fill(l.keys[i], e)
+	}
+	c.flights.leave(l)
+	c.observer.Loaded(len(l.keys), time.Since(start), err)
+	close(l.done)
+}
+
+// leave takes the keys of a load out of the table, except where a younger load has taken the place.
+func (f *flights[K, V]) leave(l *load[K, V]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range l.keys {
+		if f.byKey[key].load == l {
+			delete(f.byKey, key)
+		}
+	}
+}
+
+// returned frees the place of a loader.
+func (f *flights[K, V]) returned() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
+}
+
+// close lets no load begin any more.
+func (f *flights[K, V]) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+}

@@ -1,0 +1,92 @@
+package cache
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Policy says how long a space keeps what it has read and how long it waits for the source. The zero
+// Policy is a good one: a field left at zero takes its default, and a negative one switches off what can
+// be switched off.
+//
+// The same rule makes overrides: a Policy in Options.Policies replaces, field by field, what the program
+// has set, as far as its fields are not zero.
+type Policy struct {
+	// TTL is how long a value is served without asking the source again, counted from when its load
+	// began, so that no value is served which the source last confirmed longer ago than this (and the
+	// 10 ms that the clock may lag). At most a century. Default 1 min.
+	TTL time.Duration
+	// Jitter is the fraction of TTL and NegativeTTL by which an entry may end early, drawn at random for each,
+	// so that what was loaded together does not expire together. At most 1. Default 0.1; negative: none.
+	Jitter float64
+	// StaleFor is how long past its TTL a value may still be served while the source fails or is slower than
+	// SoftTimeout. Default 0: never.
+	StaleFor time.Duration
+	// NegativeTTL is how long an absence is remembered. Default 10 s, or TTL where that is shorter;
+	// negative: each read of an absent key asks the source.
+	NegativeTTL time.Duration
+	// SoftTimeout is how long a caller waits for the source where a stale value could be served instead; the load
+	// goes on behind him. Default 0: as long as HardTimeout.
+	SoftTimeout time.Duration
+	// HardTimeout is the deadline of a load, whoever waits for it. Default 5 s.
+	HardTimeout time.Duration
+	// MaxEntries bounds the entries in memory, absences included. Default 65,536.
+	MaxEntries int
+	// MaxBytes bounds the memory of a space with Space.Weigh, in place of MaxEntries. Default 64 MiB.
+	MaxBytes int
+	// MaxLoads bounds the loads in flight, each being one call of the loader. A read that would begin another
+	// one gets a stale value where there is one, else ErrBusy, at once: a queue before a source that is
+	// already late would only make it later. Default 1,024.
+	MaxLoads int
+}
+
+// century is the longest time that an entry may live or be stale: more nanoseconds might not fit the clock.
+const century = 100 * 365 * 24 * time.Hour
+
+// validate reports the fields that make no sense in p or in an override.
+func (p Policy) validate() error {
+	var errs []error
+	refuse := func(bad bool, field string, value any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%s is %v", field, value))
+		}
+	}
+	refuse(p.TTL < 0 || p.TTL > century, "TTL", p.TTL)
+	refuse(p.StaleFor > century, "StaleFor", p.StaleFor)
+	refuse(p.NegativeTTL > century, "NegativeTTL", p.NegativeTTL)
+	refuse(!(p.Jitter <= 1), "Jitter", p.Jitter) // also NaN
+	refuse(p.HardTimeout < 0, "HardTimeout", p.HardTimeout)
+	refuse(p.MaxEntries < 0, "MaxEntries", p.MaxEntries)
+	refuse(p.MaxBytes < 0, "MaxBytes", p.MaxBytes)
+	refuse(p.MaxLoads < 0, "MaxLoads", p.MaxLoads)
+	return errors.Join(errs...)
+}
+
+// resolve returns the policy in force: what override sets, else what p sets, else the defaults, with zero
+// for what is switched off.
+func (p Policy) resolve(override Policy) Policy {
+	ttl := cmp.Or(override.TTL, p.TTL, time.Minute)
+	return Policy{
+		TTL:         ttl,
+		Jitter:      max(0, cmp.Or(override.Jitter, p.Jitter, 0.1)),
+		StaleFor:    max(0, cmp.Or(override.StaleFor, p.StaleFor)),
+		NegativeTTL: max(0, cmp.Or(override.NegativeTTL, p.NegativeTTL, min(ttl, 10*time.Second))),
+		SoftTimeout: max(0, cmp.Or(override.SoftTimeout, p.SoftTimeout)),
+		HardTimeout: cmp.Or(override.HardTimeout, p.HardTimeout, 5*time.Second),
+		MaxEntries:  cmp.Or(override.MaxEntries, p.MaxEntries, 1<<16),
+		MaxBytes:    cmp.Or(override.MaxBytes, p.MaxBytes, 64<<20),
+		MaxLoads:    cmp.Or(override.MaxLoads, p.MaxLoads, 1024),
+	}
+}
+
+// lifetime draws how long an entry of a value, or of an absence, stays fresh.
+func (p Policy) lifetime(found bool) time.Duration {
+	ttl := p.TTL
+	if !found {
+		ttl = p.NegativeTTL
+	}
+	return ttl - time.Duration(rand.Float64()*p.Jitter*float64(ttl))
+}

@@ -1,0 +1,63 @@
+package feedtest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/freshet/freshet"
+)
+
+// Home is the pull query of [feed.Source].
+func (m *Model) Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var refs []freshet.PostRef
+	for _, p := range m.below(before) {
+		if len(refs) == limit {
+			break
+		}
+		if m.concerns(reader, p) {
+			refs = append(refs, freshet.PostRef{ID: p.ID, Author: p.Author})
+		}
+	}
+	return refs, ctx.Err()
+}
+
+// Followers lists who follows a user, the newest follow first.
+func (m *Model) Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var edges []freshet.Edge
+	for e, id := range m.edges {
+		if e.relation == follows && e.to == user && (before <= 0 || id < before) {
+			edges = append(edges, freshet.Edge{ID: id, User: e.from})
+		}
+	}
+	slices.SortFunc(edges, func(a, b freshet.Edge) int { return cmp.Compare(b.ID, a.ID) })
+	return edges[:min(len(edges), limit)], ctx.Err()
+}
+
+// Relations gives whom a reader follows and hides.
+func (m *Model) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var r freshet.Relations
+	for e := range m.edges {
+		switch {
+		case e.relation == follows && e.from == reader:
+			r.Following = append(r.Following, e.to)
+		case e.relation == mutes && e.from == reader:
+			r.Hidden = append(r.Hidden, e.to)
+		case e.relation == blocks && e.from == reader:
+			r.Hidden, r.Blocked = append(r.Hidden, e.to), append(r.Blocked, e.to)
+		case e.relation == blocks && e.to == reader:
+			r.Hidden, r.Blocked = append(r.Hidden, e.from), append(r.Blocked, e.from)
+		}
+	}
+	for _, list := range []*[]freshet.ID{&r.Following, &r.Hidden, &r.Blocked} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return &r, ctx.Err()
+}

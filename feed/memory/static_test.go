@@ -1,0 +1,72 @@
+package memory_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed"
+	"github.com/freshet/freshet/feed/memory"
+)
+
+// static is a source that costs nothing, for what is measured: everybody
+// follows the same authors, and each author has the same followers.
+type static struct {
+	relations freshet.Relations
+	followers []freshet.Edge // ids fall
+	posts     []freshet.PostRef
+}
+
+// newStatic makes one of authors and followers, with posts written in turn.
+func newStatic(authors, followers, posts int) *static {
+	s := new(static)
+	for i := range authors {
+		s.relations.Following = append(s.relations.Following, author(i))
+	}
+	for i := followers; i > 0; i-- {
+		s.followers = append(s.followers, freshet.Edge{ID: freshet.ID(i), User: follower(i - 1)})
+	}
+	for i := posts; i > 0; i-- {
+		s.posts = append(s.posts, freshet.PostRef{ID: freshet.ID(i), Author: author(i * 7 % authors)})
+	}
+	return s
+}
+
+func author(i int) freshet.ID   { return freshet.NewID(int64(i), i, 0) }
+func follower(i int) freshet.ID { return freshet.NewID(1<<30+int64(i), i, 0) }
+
+func (s *static) Relations(context.Context, freshet.ID) (*freshet.Relations, error) {
+	return &s.relations, nil
+}
+
+func (s *static) Home(_ context.Context, _, before freshet.ID, limit int) ([]freshet.PostRef, error) {
+	at := 0
+	for before > 0 && at < len(s.posts) && s.posts[at].ID >= before {
+		at++
+	}
+	return s.posts[at:min(len(s.posts), at+limit)], nil
+}
+
+func (s *static) Followers(_ context.Context, _, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	at := 0
+	if before > 0 {
+		at, _ = slices.BinarySearchFunc(s.followers, before, func(e freshet.Edge, id freshet.ID) int { return int(id - e.ID) })
+		at++
+	}
+	return s.followers[at:min(len(s.followers), at+limit)], nil
+}
+
+func (s *static) engine(o memory.Options) *memory.Engine {
+	o.Source, o.Graph = s, s
+	return memory.New(o)
+}
+
+// warm reads the first page of the first followers.
+func warm(tb testing.TB, e *memory.Engine, readers int) {
+	for i := range readers {
+		if _, err := e.Page(tb.Context(), feed.Query{Reader: follower(i), Limit: 50}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fuzzTarget is a Fuzz function of the tree.
+type fuzzTarget struct{ folder, name string }
+
+var fuzzFunction = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
+
+// fuzz runs every fuzz target for a moment.
+func (l *lab) fuzz(ctx context.Context) (hold, targets int, err error) {
+	found, err := fuzzTargets(l.root)
+	if err != nil {
+		return 0, 0, err
+	}
+	seconds := size(5, 60)
+	for _, t := range found {
+		l.say("fuzzing %s %s", t.folder, t.name)
+		cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", fmt.Sprintf("-fuzztime=%ds", seconds), "./"+t.folder)
+		cmd.Dir = l.root
+		text, err := cmd.CombinedOutput()
+		if err == nil {
+			hold++
+			continue
+		}
+		l.detail("%s of %s fails:", t.name, t.folder)
+		for line := range strings.Lines(string(text)) {
+			l.detail("  %s", strings.TrimRight(line, "\n"))
+		}
+	}
+	l.detail("%d fuzz targets ran for %d s each", len(found), seconds)
+	return hold, len(found), nil
+}
+
+// fuzzTargets finds the Fuzz functions of this module.
+func fuzzTargets(root string) (targets []fuzzTarget, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if path != root && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || isModule(path)) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		for _, m := range fuzzFunction.FindAllStringSubmatch(string(text), -1) {
+			targets = append(targets, fuzzTarget{folder, m[1]})
+		}
+		return err
+	})
+	slices.SortFunc(targets, func(a, b fuzzTarget) int { return strings.Compare(a.folder+a.name, b.folder+b.name) })
+	return targets, err
+}
+
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}

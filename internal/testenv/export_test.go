@@ -1,0 +1,7 @@
+package testenv
+
+// For tests in testenv_test.
+var (
+	Alive           = alive
+	GenerateNetwork = generateNetwork
+)

@@ -1,0 +1,133 @@
+package social
+
+import (
+	"context"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+// graph is the feed engine's view of relations: the cached ones.
+type graph struct{ s *Service }
+
+func (g graph) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
+	return g.s.spaces.relations.Get(ctx, reader)
+}
+
+// edge is one of the store's writes on an edge between two users.
+type edge func(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error)
+
+func (s *Service) relate(ctx context.Context, write edge, kind store.ChangeKind, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	if actor == target {
+		return nil, errSelf
+	}
+	changed, at, err := write(ctx, actor, target, w)
+	if err != nil || !changed {
+		return at, err
+	}
+	return at, s.Fence(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
+}
+
+// Follow lets actor see target's posts, old ones too. Whoever is blocked in
+// either direction is not found.
+func (s *Service) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	r, err := s.spaces.relations.Get(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Following) >= s.limits.Follows && !r.Follows(target) {
+		return nil, freshet.Invalid("id", "is one more than the %d users that you may follow", s.limits.Follows)
+	}
+	return s.relate(ctx, s.store.Follow, store.FollowChanged, actor, target, w)
+}
+
+// Unfollow ends a follow; all of target's posts leave actor's feed.
+func (s *Service) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	return s.relate(ctx, s.store.Unfollow, store.FollowChanged, actor, target, w)
+}
+
+// Block ends both follows and hides the two from each other.
+func (s *Service) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	return s.relate(ctx, s.store.Block, store.BlockChanged, actor, target, w)
+}
+
+// Unblock lifts a block; the follows it ended stay ended.
+func (s *Service) Unblock(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	return s.relate(ctx, s.store.Unblock, store.BlockChanged, actor, target, w)
+}
+
+// Mute hides target's posts from actor's home feed.
+func (s *Service) Mute(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	return s.relate(ctx, s.store.Mute, store.MuteChanged, actor, target, w)
+}
+
+// Unmute lifts a mute.
+func (s *Service) Unmute(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+	return s.relate(ctx, s.store.Unmute, store.MuteChanged, actor, target, w)
+}
+
+// UserList is a page of users; go on with the store's list before Next, 0 at the end.
+type UserList struct {
+	Users []*Profile
+	Next  freshet.ID
+}
+
+// Followers lists who follows a user, newest follow first, as viewer sees it
+// (0: nobody signed in). The other lists work alike.
+func (s *Service) Followers(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
+	return s.edges(ctx, s.store.Followers, viewer, user, before, limit)
+}
+
+// Following lists whom a user follows.
+func (s *Service) Following(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
+	return s.edges(ctx, s.store.Following, viewer, user, before, limit)
+}
+
+// Blocks lists whom a user blocks; it is the one list that shows them.
+func (s *Service) Blocks(ctx context.Context, user, before freshet.ID, limit int) (UserList, error) {
+	return s.edges(ctx, s.store.Blocks, 0, user, before, limit)
+}
+
+// Mutes lists whom a user mutes.
+func (s *Service) Mutes(ctx context.Context, user, before freshet.ID, limit int) (UserList, error) {
+	return s.edges(ctx, s.store.Mutes, user, user, before, limit)
+}
+
+type edgeList func(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error)
+
+func (s *Service) edges(ctx context.Context, list edgeList, viewer, user, before freshet.ID, limit int) (UserList, error) {
+	if _, err := s.User(ctx, viewer, user); err != nil {
+		return UserList{}, err
+	}
+	hidden, err := s.blockedFor(ctx, viewer)
+	if err != nil {
+		return UserList{}, err
+	}
+	var out UserList
+	out.Users, out.Next, err = collect(before, limit,
+		func(from freshet.ID, n int) ([]freshet.Edge, error) { return list(ctx, user, from, n) },
+		func(e freshet.Edge) freshet.ID { return e.ID },
+		func(edges []freshet.Edge) ([]*Profile, error) {
+			ids := make([]freshet.ID, len(edges))
+			for i, e := range edges {
+				ids[i] = e.User
+			}
+			users, err := s.profiles(ctx, ids)
+			for i, u := range users {
+				if u != nil && hidden.Blocks(u.ID) {
+					users[i] = nil
+				}
+			}
+			return users, err
+		})
+	return out, err
+}
+
+// blockedFor gives the relations of a viewer; nobody signed in blocks nobody.
+func (s *Service) blockedFor(ctx context.Context, viewer freshet.ID) (*freshet.Relations, error) {
+	if viewer == 0 {
+		return &freshet.Relations{}, nil
+	}
+	return s.spaces.relations.Get(ctx, viewer)
+}

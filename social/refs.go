@@ -1,0 +1,93 @@
+package social
+
+import (
+	"context"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/store"
+)
+
+// Refs are the cached things that a change touches, by space.
+type Refs struct {
+	Users     []freshet.ID
+	Posts     []freshet.ID
+	Counts    []freshet.ID // of posts
+	Relations []freshet.ID // of readers
+	Liked     []freshet.ID // by readers
+	Timelines []freshet.ID // of readers: pulled again
+	Removed   []freshet.ID // posts that no feed may show any more
+	History   bool         // posts became visible below what readers have seen: every timeline is pulled again
+}
+
+// RefsOf says what a change touches. It is the one place that knows; where a
+// new kind of data is cached, its keys are named here.
+func RefsOf(c store.Change) Refs {
+	switch c.Kind {
+	case store.UserChanged:
+		return Refs{Users: []freshet.ID{c.Subject}}
+	case store.UserErased:
+		gone := append([]freshet.ID{c.Subject}, c.Also...)
+		return Refs{Users: gone, Relations: gone, Liked: []freshet.ID{c.Subject}, Timelines: []freshet.ID{c.Subject}}
+	case store.FollowChanged:
+		return Refs{
+			Users:     []freshet.ID{c.Subject, c.Object},
+			Relations: []freshet.ID{c.Subject},
+			Timelines: []freshet.ID{c.Subject},
+		}
+	case store.BlockChanged:
+		both := []freshet.ID{c.Subject, c.Object}
+		return Refs{Users: both, Relations: both, Timelines: both}
+	case store.MuteChanged:
+		return Refs{Relations: []freshet.ID{c.Subject}}
+	case store.PostCreated:
+		return Refs{Posts: []freshet.ID{c.Subject}, Counts: []freshet.ID{c.Subject}, Users: []freshet.ID{c.Object}}
+	case store.PostEdited:
+		return Refs{Posts: []freshet.ID{c.Subject}}
+	case store.PostDeleted:
+		post := []freshet.ID{c.Subject}
+		return Refs{Posts: post, Counts: post, Removed: post, Users: []freshet.ID{c.Object}}
+	case store.LikeChanged:
+		return Refs{Counts: []freshet.ID{c.Subject}, Liked: []freshet.ID{c.Object}}
+	case store.CommentChanged:
+		return Refs{Counts: []freshet.ID{c.Subject}}
+	case store.Imported:
+		return Refs{Users: c.Also, Relations: c.Also, History: true}
+	}
+	return Refs{}
+}
+
+// Fence makes sure that no read which begins after it returned sees what was
+// before a change. Facts come first: relations are fenced before the timelines
+// that are built from them.
+func (s *Service) Fence(ctx context.Context, changes ...store.Change) error {
+	for _, c := range changes {
+		r := RefsOf(c)
+		for _, fence := range []struct {
+			invalidate func(context.Context, ...freshet.ID) error
+			keys       []freshet.ID
+		}{
+			{s.spaces.users.Invalidate, r.Users},
+			{s.spaces.posts.Invalidate, r.Posts},
+			{s.spaces.counts.Invalidate, r.Counts},
+			{s.spaces.relations.Invalidate, r.Relations},
+			{s.spaces.liked.Invalidate, r.Liked},
+		} {
+			if len(fence.keys) == 0 {
+				continue
+			}
+			if err := fence.invalidate(ctx, fence.keys...); err != nil {
+				return err
+			}
+		}
+		if r.History {
+			s.feed.VoidAll()
+		}
+		if len(r.Removed) > 0 {
+			s.feed.Remove(r.Removed...)
+		}
+		if len(r.Timelines) > 0 {
+			s.feed.Void(r.Timelines...)
+		}
+	}
+	return nil
+}

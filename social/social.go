@@ -1,0 +1,93 @@
+// Package social holds the use cases of an activity feed: users, follows,
+// posts, likes, comments and the home feed, over a store, a feed engine and a
+// cache.
+//
+//	svc := social.New(social.Options{Store: db, Stack: stack, Engine: newEngine})
+//	post, at, err := svc.Post(ctx, freshet.NewPost{Author: me, Text: "hello"}, store.Write{})
+//	var page social.Page
+//	err = svc.Home(ctx, me, 0, 50, &page)
+//
+// # The order of a write
+//
+//	check ─▶ store: fact + counters + effects commit ─▶ fence: RefsOf(change) ─▶ acknowledge
+//
+// A read that begins after the acknowledgement therefore sees the write in every
+// cache and in the feed. [RefsOf] alone says what a change touches; the write
+// path and the change feed both ask it, and fencing twice is harmless.
+//
+// Invariants: what is deleted, or blocked in either direction, is
+// [freshet.ErrNotFound] for whoever asks; values returned are shared and not
+// changed; every method is safe for concurrent use.
+//
+// It is not a translation: nothing here knows of HTTP or JSON, and who may ask
+// is settled before it is called.
+package social
+
+import (
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/feed"
+	"github.com/freshet/freshet/store"
+)
+
+// Limits bounds what people write. Zero fields take their defaults.
+type Limits struct {
+	Text    int // characters of a post; default 5,000
+	Data    int // bytes of a post's JSON; default 8 KiB
+	Comment int // characters of a comment; default 2,000
+	Name    int // characters of a name; default 100
+	Bio     int // characters of a bio; default 500
+	Follows int // users that one user may follow; default 100,000
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(n *int, d int) {
+		if *n <= 0 {
+			*n = d
+		}
+	}
+	def(&l.Text, 5000)
+	def(&l.Data, 8<<10)
+	def(&l.Comment, 2000)
+	def(&l.Name, 100)
+	def(&l.Bio, 500)
+	def(&l.Follows, 100_000)
+	return l
+}
+
+// Options says what a [Service] works with.
+type Options struct {
+	Store  store.Store
+	Stack  *cache.Stack
+	Engine func(feed.Source, feed.Graph) feed.Engine // called once
+	Mode   feed.Mode                                 // Push: posts bear a fan-out effect
+	Limits Limits
+}
+
+// Write is what commits together with a use case: see [store.Write].
+type Write = store.Write
+
+// Service carries out the use cases.
+type Service struct {
+	store  store.Store
+	feed   feed.Engine
+	mode   feed.Mode
+	limits Limits
+	spaces spaces
+}
+
+// New makes a service and the engine that serves its feed.
+func New(o Options) *Service {
+	s := &Service{store: o.Store, mode: o.Mode, limits: o.Limits.withDefaults()}
+	s.spaces = defineSpaces(o.Stack, o.Store)
+	s.feed = o.Engine(o.Store, graph{s})
+	return s
+}
+
+// Feed is the engine behind Home.
+func (s *Service) Feed() feed.Engine { return s.feed }
+
+// Limits gives the limits in force.
+func (s *Service) Limits() Limits { return s.limits }
+
+var errSelf = freshet.Invalid("id", "is yourself")

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
+)
+
+// ChangeKind says what a [Change] did.
+type ChangeKind uint8
+
+// The kinds of change. Subject and Object are named behind each.
+const (
+	UserChanged    ChangeKind = iota + 1 // the user
+	UserErased                           // the user
+	FollowChanged                        // the follower, the followed
+	BlockChanged                         // who blocks, the blocked
+	MuteChanged                          // who mutes, the muted
+	PostCreated                          // the post, its author
+	PostEdited                           // the post, its author
+	PostDeleted                          // the post, its author
+	LikeChanged                          // the post, who likes
+	CommentChanged                       // the post, the comment
+	SessionEnded                         // the session, its user
+	KeyRevoked                           // the key
+	Imported                             // a chunk of an import; Also lists the users in it
+)
+
+// Change is one row of the change feed: which fact a committed write touched.
+// It names things and bears no values, so that whoever hears of it reads the
+// store and can't be handed something old.
+type Change struct {
+	At      position.Position
+	Kind    ChangeKind
+	Subject freshet.ID
+	Object  freshet.ID
+	Also    []freshet.ID // further things, where one write touches many
+}
+
+// ChangeFeed is the capability to hear of every committed change, in the order
+// of commits, at least once, also of writes by other programs that use the
+// engine's own means.
+type ChangeFeed interface {
+	// Changes waits until at least one change after what the named consumer has
+	// confirmed and after the position given is there, and returns up to limit of
+	// them. A zero position starts at what the consumer confirmed last; a new
+	// consumer starts at the present. Changes of one position are never split.
+	Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]Change, error)
+	// Confirm says that a consumer needs nothing up to a position any more. Rows
+	// that every consumer has confirmed are removed.
+	Confirm(ctx context.Context, consumer string, upTo position.Position) error
+}

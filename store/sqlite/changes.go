@@ -1,0 +1,28 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+// Changes waits for what committed after a position.
+func (d *DB) Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]store.Change, error) {
+	rows, err := d.file.Changes(ctx, consumer, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	at := d.file.Position()
+	changes := make([]store.Change, len(rows))
+	for i, r := range rows {
+		at.Offset = uint64(r.Offset)
+		changes[i] = store.Change{At: at, Kind: store.ChangeKind(r.Kind), Subject: r.Subject, Object: r.Object, Also: r.Also}
+	}
+	return changes, nil
+}
+
+// Confirm says that a consumer needs nothing up to a position any more.
+func (d *DB) Confirm(ctx context.Context, consumer string, upTo position.Position) error {
+	return d.file.Confirm(ctx, consumer, upTo)
+}

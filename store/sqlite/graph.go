@@ -1,0 +1,221 @@
+package sqlite
+
+import (
+	"context"
+	"slices"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+// relate is the frame of every write on an edge: two different users who exist.
+func (d *DB) relate(ctx context.Context, w store.Write, actor, target freshet.ID, op func(*tx) error) (changed bool, at position.Token, err error) {
+	if actor == target {
+		return false, nil, freshet.Invalid("id", "is yourself")
+	}
+	at, err = d.write(ctx, w, func(t *tx) error {
+		if err := t.needUsers(actor, target); err != nil {
+			return err
+		}
+		err := op(t)
+		changed = t.changed
+		return err
+	})
+	return changed && err == nil, at, err
+}
+
+// apart fails with what was not found where a block stands between two users.
+// It reads what the bucket of the first one holds: its blocks and their mirror.
+func (t *tx) apart(home, other freshet.ID, what string) error {
+	_, blocked, err := t.number(`SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2
+		UNION ALL SELECT 1 FROM blocked_by WHERE blocked = ?1 AND blocker = ?2 LIMIT 1`, home, other)
+	if err == nil && blocked {
+		err = freshet.NotFound(what)
+	}
+	return err
+}
+
+// Follow makes actor a follower of target.
+func (d *DB) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error {
+		if err := t.apart(actor, target, "user"); err != nil {
+			return err
+		}
+		if added, err := t.addFollow(actor, target); err != nil || !added {
+			return err
+		}
+		if err := t.countFollow(actor, target, 1); err != nil {
+			return err
+		}
+		return t.change(store.FollowChanged, actor, target)
+	})
+}
+
+// addFollow adds an edge and its mirror, unless it is there; counting is left
+// to the caller.
+func (t *tx) addFollow(actor, target freshet.ID) (added bool, err error) {
+	if _, there, err := t.number("SELECT 1 FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil || there {
+		return false, err
+	}
+	id := t.NextID(actor.Bucket())
+	if err := t.exec("INSERT INTO follows (follower, followee, id) VALUES (?, ?, ?)", actor, target, id); err != nil {
+		return false, err
+	}
+	return true, t.exec("INSERT INTO followers (followee, id, follower) VALUES (?, ?, ?)", target, id, actor)
+}
+
+// unfollow undoes follow, if there is anything to undo.
+func (t *tx) unfollow(actor, target freshet.ID) error {
+	id, there, err := t.number("SELECT id FROM follows WHERE follower = ? AND followee = ?", actor, target)
+	if err != nil || !there {
+		return err
+	}
+	if err := t.exec("DELETE FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil {
+		return err
+	}
+	if err := t.exec("DELETE FROM followers WHERE followee = ? AND id = ? AND follower = ?", target, id, actor); err != nil {
+		return err
+	}
+	if err := t.countFollow(actor, target, -1); err != nil {
+		return err
+	}
+	return t.change(store.FollowChanged, actor, target)
+}
+
+func (t *tx) countFollow(actor, target freshet.ID, by int) error {
+	if err := t.exec("UPDATE users SET following_count = following_count + ?2 WHERE id = ?1", actor, by); err != nil {
+		return err
+	}
+	return t.exec("UPDATE users SET followers_count = followers_count + ?2 WHERE id = ?1", target, by)
+}
+
+// Unfollow ends a follow.
+func (d *DB) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error { return t.unfollow(actor, target) })
+}
+
+// Block notes a block and ends both follows.
+func (d *DB) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error {
+		added, err := t.Exec("INSERT INTO blocks (blocker, blocked, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+			actor, target, t.NextID(actor.Bucket()))
+		if err != nil || added == 0 {
+			return err
+		}
+		if err := t.exec("INSERT INTO blocked_by (blocked, blocker) VALUES (?, ?)", target, actor); err != nil {
+			return err
+		}
+		if err := t.unfollow(actor, target); err != nil {
+			return err
+		}
+		if err := t.unfollow(target, actor); err != nil {
+			return err
+		}
+		return t.change(store.BlockChanged, actor, target)
+	})
+}
+
+// Unblock lifts a block; the follows it ended stay ended.
+func (d *DB) Unblock(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error {
+		n, err := t.Exec("DELETE FROM blocks WHERE blocker = ? AND blocked = ?", actor, target)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := t.exec("DELETE FROM blocked_by WHERE blocked = ? AND blocker = ?", target, actor); err != nil {
+			return err
+		}
+		return t.change(store.BlockChanged, actor, target)
+	})
+}
+
+// Mute notes that actor does not want to see target.
+func (d *DB) Mute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error {
+		added, err := t.Exec("INSERT INTO mutes (muter, muted, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+			actor, target, t.NextID(actor.Bucket()))
+		if err != nil || added == 0 {
+			return err
+		}
+		return t.change(store.MuteChanged, actor, target)
+	})
+}
+
+// Unmute lifts a mute.
+func (d *DB) Unmute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return d.relate(ctx, w, actor, target, func(t *tx) error {
+		n, err := t.Exec("DELETE FROM mutes WHERE muter = ? AND muted = ?", actor, target)
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.change(store.MuteChanged, actor, target)
+	})
+}
+
+func (d *DB) edges(ctx context.Context, query string, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	return list(ctx, d, query, []any{user, from(before), limit}, func(r *litedb.Rows) freshet.Edge {
+		return freshet.Edge{ID: r.ID(0), User: r.ID(1)}
+	})
+}
+
+// Followers lists who follows a user, newest first.
+func (d *DB) Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	return d.edges(ctx, "SELECT id, follower FROM followers WHERE followee = ? AND id < ? ORDER BY id DESC LIMIT ?", user, before, limit)
+}
+
+// Following lists whom a user follows, newest first.
+func (d *DB) Following(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	return d.edges(ctx, "SELECT id, followee FROM follows WHERE follower = ? AND id < ? ORDER BY id DESC LIMIT ?", user, before, limit)
+}
+
+// Blocks lists whom a user blocks, newest first.
+func (d *DB) Blocks(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	return d.edges(ctx, "SELECT id, blocked FROM blocks WHERE blocker = ? AND id < ? ORDER BY id DESC LIMIT ?", user, before, limit)
+}
+
+// Mutes lists whom a user mutes, newest first.
+func (d *DB) Mutes(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
+	return d.edges(ctx, "SELECT id, muted FROM mutes WHERE muter = ? AND id < ? ORDER BY id DESC LIMIT ?", user, before, limit)
+}
+
+// relations is one statement, and so one commit: no block is seen without the
+// end of the follows that came with it.
+const relations = `SELECT 'f', followee FROM follows WHERE follower = ?1
+	UNION ALL SELECT 'b', blocked FROM blocks WHERE blocker = ?1
+	UNION ALL SELECT 'b', blocker FROM blocked_by WHERE blocked = ?1
+	UNION ALL SELECT 'm', muted FROM mutes WHERE muter = ?1`
+
+// Relations gives what decides whose posts each reader sees.
+func (d *DB) Relations(ctx context.Context, readers []freshet.ID) (map[freshet.ID]freshet.Relations, error) {
+	all := make(map[freshet.ID]freshet.Relations, len(readers))
+	err := d.file.View(ctx, func(c *litedb.Conn) error {
+		for _, reader := range readers {
+			var r freshet.Relations
+			if err := c.Each(relations, []any{reader}, func(row *litedb.Rows) {
+				switch id := row.ID(1); row.Text(0) {
+				case "f":
+					r.Following = append(r.Following, id)
+				case "b":
+					r.Blocked = append(r.Blocked, id)
+				case "m":
+					r.Hidden = append(r.Hidden, id)
+				}
+			}); err != nil {
+				return err
+			}
+			r.Following = sorted(r.Following)
+			r.Blocked = sorted(r.Blocked)
+			r.Hidden = sorted(append(r.Hidden, r.Blocked...))
+			all[reader] = r
+		}
+		return nil
+	})
+	return all, err
+}
+
+func sorted(ids []freshet.ID) []freshet.ID {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -1,0 +1,205 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/store"
+)
+
+// ImportFollows loads one chunk of follows. What is followed already, and what
+// a block forbids, is passed over.
+func (d *DB) ImportFollows(ctx context.Context, rows []store.ImportedFollow) (store.ImportCount, error) {
+	return d.importChunk(ctx, func(c *chunk) error {
+		for i, row := range rows {
+			if err := c.follow(row); err != nil {
+				return fmt.Errorf("import follow %d: %w", i, err)
+			}
+		}
+		return nil
+	})
+}
+
+// ImportPosts loads one chunk of posts. What was imported before is passed over.
+func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.ImportCount, error) {
+	return d.importChunk(ctx, func(c *chunk) error {
+		for i, row := range rows {
+			if err := c.post(row); err != nil {
+				return fmt.Errorf("import post %d: %w", i, err)
+			}
+		}
+		return nil
+	})
+}
+
+// chunk is one transaction of an import. Counters are summed up and written
+// once per user at its end.
+type chunk struct {
+	*litedb.Tx
+	users   map[string]freshet.ID // by handle as written
+	touched map[freshet.ID]counters
+	count   store.ImportCount
+}
+
+type counters struct{ followers, following, posts int }
+
+func (d *DB) importChunk(ctx context.Context, load func(*chunk) error) (count store.ImportCount, err error) {
+	_, err = d.commit(ctx, func(t *litedb.Tx) error {
+		c := &chunk{Tx: t, users: map[string]freshet.ID{}, touched: map[freshet.ID]counters{}}
+		if err := load(c); err != nil {
+			return err
+		}
+		err := c.finish()
+		count = c.count
+		return err
+	})
+	if err != nil {
+		return store.ImportCount{}, err
+	}
+	return count, nil
+}
+
+// finish writes the counters and the one row of the change feed.
+func (c *chunk) finish() error {
+	if len(c.touched) == 0 {
+		return nil
+	}
+	for id := range c.touched {
+		c.count.Touched = append(c.count.Touched, id)
+	}
+	c.count.Touched = sorted(c.count.Touched)
+	for _, id := range c.count.Touched {
+		n := c.touched[id]
+		if n == (counters{}) {
+			continue
+		}
+		if _, err := c.Exec(`UPDATE users SET followers_count = followers_count + ?2,
+			following_count = following_count + ?3, posts_count = posts_count + ?4 WHERE id = ?1`,
+			id, n.followers, n.following, n.posts); err != nil {
+			return err
+		}
+	}
+	return c.Change(uint8(store.Imported), 0, 0, c.count.Touched)
+}
+
+func (c *chunk) touch(id freshet.ID, by counters) {
+	n := c.touched[id]
+	n.followers += by.followers
+	n.following += by.following
+	n.posts += by.posts
+	c.touched[id] = n
+}
+
+// user finds the user of a handle or makes it.
+func (c *chunk) user(handle string) (freshet.ID, error) {
+	if id, known := c.users[handle]; known {
+		return id, nil
+	}
+	t := tx{Tx: c.Tx}
+	id, found, err := t.number("SELECT user FROM handles WHERE handle = ?", handleKey(handle))
+	if err != nil {
+		return 0, err
+	}
+	user := freshet.User{ID: freshet.ID(id)}
+	if !found {
+		if user, err = t.createUser(freshet.NewUser{Handle: handle, Name: handle}); err != nil {
+			return 0, err
+		}
+		c.count.Users++
+		c.touch(user.ID, counters{})
+	}
+	c.users[handle] = user.ID
+	return user.ID, nil
+}
+
+func (c *chunk) follow(row store.ImportedFollow) error {
+	follower, err := c.user(row.Follower)
+	if err != nil {
+		return err
+	}
+	followee, err := c.user(row.Followee)
+	if err != nil {
+		return err
+	}
+	if follower == followee {
+		return freshet.Invalid("followee", "is the follower")
+	}
+	t := tx{Tx: c.Tx}
+	if err := t.apart(follower, followee, "user"); freshet.CodeOf(err) == freshet.CodeNotFound {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	added, err := t.addFollow(follower, followee)
+	if err != nil || !added {
+		return err
+	}
+	c.count.Follows++
+	c.touch(follower, counters{following: 1})
+	c.touch(followee, counters{followers: 1})
+	return nil
+}
+
+func (c *chunk) post(row store.ImportedPost) error {
+	author, err := c.user(row.Author)
+	if err != nil {
+		return err
+	}
+	// Rows of one time rise by a millisecond each, so an id may run ahead of the
+	// clock; far ahead it would take all later ids with it.
+	if row.Millis < 0 || row.Millis > freshet.Millis(c.Now().Add(24*time.Hour)) {
+		return freshet.Invalid("created_at", "is before 2000 or later than now")
+	}
+	id, err := c.freeID(row.Millis, author.Bucket())
+	if err != nil {
+		return err
+	}
+	isNew, err := c.Exec("INSERT INTO imported (hash, post) VALUES (?, ?) ON CONFLICT DO NOTHING", rowHash(row), id)
+	if err != nil || isNew == 0 {
+		return err
+	}
+	if _, err := c.Exec("INSERT INTO posts (id, author, created_at, ref, text) VALUES (?, ?, ?, '', ?)",
+		id, author, row.CreatedAt, row.Text); err != nil {
+		return err
+	}
+	c.PassID(id)
+	c.count.Posts++
+	c.touch(author, counters{posts: 1})
+	return nil
+}
+
+// freeID gives the first id of a millisecond and bucket that no post has.
+func (c *chunk) freeID(millis int64, bucket int) (freshet.ID, error) {
+	free := freshet.NewID(millis, bucket, 0)
+	last := free + freshet.Sequences - 1
+	if err := c.Each("SELECT id FROM posts WHERE id BETWEEN ? AND ? ORDER BY id", []any{free, last}, func(r *litedb.Rows) {
+		if r.ID(0) == free {
+			free++
+		}
+	}); err != nil {
+		return 0, err
+	}
+	if free > last {
+		return 0, fmt.Errorf("all %d ids of the millisecond %d in bucket %d are taken", freshet.Sequences, millis, bucket)
+	}
+	return free, nil
+}
+
+// rowHash is the identity of a row: its handle without regard to case, as the
+// author would be found.
+func rowHash(row store.ImportedPost) []byte {
+	b := make([]byte, 0, 64+len(row.Text))
+	b = append(b, handleKey(row.Author)...)
+	b = append(b, 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Nanosecond()))
+	b = binary.BigEndian.AppendUint64(b, uint64(row.Occurrence))
+	b = append(b, row.Text...)
+	sum := sha256.Sum256(b)
+	return sum[:16]
+}
