@@ -26,7 +26,10 @@ func (m *badMaker) bodies() {
 	if !m.e.optional {
 		spoil("no body", " ", http.StatusBadRequest, body)
 	}
-	for name, text := range map[string]string{"a list": "[" + valid + "]", "a text": `"x"`, "null": "null", "a number": "1"} {
+	if !m.e.array {
+		spoil("a list as a body", "["+valid+"]", http.StatusUnprocessableEntity, body)
+	}
+	for name, text := range map[string]string{"a text": `"x"`, "null": "null", "a number": "1"} {
 		spoil(name+" as a body", text, http.StatusUnprocessableEntity, body)
 	}
 	spoil("a number out of range", `{"x":1e999}`, 0, "")

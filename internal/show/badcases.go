@@ -109,7 +109,7 @@ func (m *badMaker) headers() {
 		return
 	}
 	m.add("an "+key+" of another request", http.StatusUnprocessableEntity, key, func(c *badCase) { c.req.header[key] = usedElsewhere })
-	m.add("a body where none belongs", 0, "body", func(c *badCase) { c.req.raw = `{"text":"x"}` })
+	m.add("a body where none belongs", 0, "text", func(c *badCase) { c.req.raw = `{"text":"x"}` })
 }
 
 // usedKey is the Idempotency-Key under which the endpoint was called rightly.

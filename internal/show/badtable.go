@@ -22,6 +22,7 @@ type endpoint struct {
 	list         string         // "public" or "personal": takes limit and cursor
 	limit        int            // bytes of a body; 0: none is taken
 	optional     bool           // the body may be left out
+	array        bool           // it may be an array
 }
 
 const (
@@ -106,7 +107,7 @@ func badTable() []endpoint {
 		{method: "GET", path: "/v1/posts/{post:bob}/comments", list: "public"},
 		{method: "DELETE", path: "/v1/comments/{comment:ann}", who: asAnn},
 		{
-			method: "POST", path: "/v1/batch", who: asKey, limit: batchLimit,
+			method: "POST", path: "/v1/batch", who: asKey, limit: batchLimit, array: true,
 			valid: `{"operations":[{"op":"user","ref":"batched","name":"B"}]}`,
 			other: `{"operations":[{"op":"user","ref":"batched","name":"C"}]}`,
 			wrong: map[string]any{"operations": "all"},

@@ -31,3 +31,28 @@ func calibration() time.Duration {
 	}
 	return middle(times)
 }
+
+// disk says how long the disk under a folder takes for an fsync right now: of a
+// block that was appended, as the median of several.
+func (l *lab) disk(dir string) error {
+	f, err := os.CreateTemp(dir, "fsync-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	block := make([]byte, 4096)
+	times := make([]time.Duration, 51)
+	for i := range times {
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		times[i] = time.Since(began)
+	}
+	l.detail("the disk right now: an fsync takes %s", micros(middle(times)))
+	return nil
+}

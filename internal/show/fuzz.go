@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -26,9 +25,7 @@ func (l *lab) fuzz(ctx context.Context) (hold, targets int, err error) {
 	seconds := size(5, 60)
 	for _, t := range found {
 		l.say("fuzzing %s %s", t.folder, t.name)
-		cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", fmt.Sprintf("-fuzztime=%ds", seconds), "./"+t.folder)
-		cmd.Dir = l.root
-		text, err := cmd.CombinedOutput()
+		text, err := l.tool(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.name+"$", fmt.Sprintf("-fuzztime=%ds", seconds), "./"+t.folder).CombinedOutput()
 		if err == nil {
 			hold++
 			continue

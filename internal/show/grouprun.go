@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -84,22 +85,39 @@ func fanOut(author freshet.ID) freshet.Effect {
 type rate struct {
 	perSecond float64
 	commits   int64
+	cpu       time.Duration // of this process, for one post
+}
+
+// clocked measures what writes posts.
+func (g *groupFile) clocked(posts int, write func() error) (r rate, err error) {
+	commits, _ := g.file.Counts()
+	cpu, err := cpuOf(os.Getpid())
+	if err != nil {
+		return r, err
+	}
+	began := time.Now()
+	if err := write(); err != nil {
+		return r, err
+	}
+	r.perSecond = float64(posts) / time.Since(began).Seconds()
+	after, err := cpuOf(os.Getpid())
+	r.cpu = (after - cpu) / time.Duration(posts)
+	r.commits, _ = g.file.Counts()
+	r.commits -= commits
+	g.posts += posts
+	return r, err
 }
 
 // throughPort has 64 goroutines call the store's port.
 func (g *groupFile) throughPort(ctx context.Context, posts int) (rate, error) {
-	commits, _ := g.file.Counts()
-	began := time.Now()
-	err := each(ctx, groupWriters, posts, func(ctx context.Context, i int) error {
-		author := g.authors[i*7%len(g.authors)]
-		_, _, err := g.store.CreatePost(ctx, freshet.NewPost{Author: author, Text: g.texts[i%len(g.texts)]},
-			store.Write{Effects: []freshet.Effect{fanOut(author)}})
-		return err
+	return g.clocked(posts, func() error {
+		return each(ctx, groupWriters, posts, func(ctx context.Context, i int) error {
+			author := g.authors[i*7%len(g.authors)]
+			_, _, err := g.store.CreatePost(ctx, freshet.NewPost{Author: author, Text: g.texts[i%len(g.texts)]},
+				store.Write{Effects: []freshet.Effect{fanOut(author)}})
+			return err
+		})
 	})
-	took := time.Since(began)
-	after, _ := g.file.Counts()
-	g.posts += posts
-	return rate{float64(posts) / took.Seconds(), after - commits}, err
 }
 
 // The statements of a post, word for word those of store/sqlite.
@@ -111,29 +129,31 @@ const (
 // inOneTransaction writes as many posts with the same statements in one
 // transaction, by one goroutine: what SQLite can do at most.
 func (g *groupFile) inOneTransaction(ctx context.Context, posts int) (rate, error) {
-	began := time.Now()
-	_, err := g.file.Write(ctx, func(t *litedb.Tx) error {
-		for i := range posts {
-			author := g.authors[i*7%len(g.authors)]
-			if n, err := t.Exec(countPost, author); err != nil || n != 1 {
-				return fmt.Errorf("count a post: %d, %w", n, err)
+	return g.clocked(posts, func() error {
+		_, err := g.file.Write(ctx, func(t *litedb.Tx) error {
+			for i := range posts {
+				if err := g.statements(t, g.authors[i*7%len(g.authors)], g.texts[i%len(g.texts)]); err != nil {
+					return err
+				}
 			}
-			id := t.NextID(author.Bucket())
-			if _, err := t.Exec(insertPost, id, author, t.Now().UTC(), "", g.texts[i%len(g.texts)], nil); err != nil {
-				return err
-			}
-			if err := t.Change(uint8(store.PostCreated), id, author, nil); err != nil {
-				return err
-			}
-			if err := t.Emit(fanOut(author), id); err != nil {
-				return err
-			}
-		}
-		return nil
+			return nil
+		})
+		return err
 	})
-	took := time.Since(began)
-	g.posts += posts
-	return rate{float64(posts) / took.Seconds(), 1}, err
+}
+
+func (g *groupFile) statements(t *litedb.Tx, author freshet.ID, text string) error {
+	if n, err := t.Exec(countPost, author); err != nil || n != 1 {
+		return fmt.Errorf("count a post: %d, %w", n, err)
+	}
+	id := t.NextID(author.Bucket())
+	if _, err := t.Exec(insertPost, id, author, t.Now().UTC(), "", text, nil); err != nil {
+		return err
+	}
+	if err := t.Change(uint8(store.PostCreated), id, author, nil); err != nil {
+		return err
+	}
+	return t.Emit(fanOut(author), id)
 }
 
 // check compares what is in the file with what was acknowledged, and closes it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -73,9 +72,7 @@ func openLab(ctx context.Context, keep bool, progress io.Writer) (l *lab, err er
 	}
 	l.bin = filepath.Join(l.dir, "freshet")
 	l.say("building freshet")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", l.bin, "./cmd/freshet")
-	cmd.Dir = l.root
-	if text, err := cmd.CombinedOutput(); err != nil {
+	if text, err := l.tool(ctx, "go", "build", "-o", l.bin, "./cmd/freshet").CombinedOutput(); err != nil {
 		return l, fmt.Errorf("build freshet: %w\n%s", err, text)
 	}
 	return l, nil

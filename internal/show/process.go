@@ -219,6 +219,17 @@ func (l *lab) must(ctx context.Context, args ...string) (result, error) {
 	return r, err
 }
 
+// tool is a command of the tree, as go test. It runs in the module's root and in
+// a group of its own: where ctx ends, all that it has started ends too.
+func (l *lab) tool(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = l.root
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
 // freeAddr is an address that nobody listens on right now.
 func freeAddr() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -45,6 +45,7 @@ func measureGroups(ctx context.Context, l *lab) (outcome, error) {
 		func() (rate, error) { return files[2].throughPort(ctx, few) },
 	}
 	var rates [3][]float64
+	var cpu [3][]time.Duration
 	var commits int64
 	for range groupRounds {
 		for i, round := range rounds {
@@ -52,7 +53,7 @@ func measureGroups(ctx context.Context, l *lab) (outcome, error) {
 			if err != nil {
 				return outcome{}, err
 			}
-			rates[i] = append(rates[i], r.perSecond)
+			rates[i], cpu[i] = append(rates[i], r.perSecond), append(cpu[i], r.cpu)
 			if i == 0 {
 				commits += r.commits
 			}
@@ -61,11 +62,15 @@ func measureGroups(ctx context.Context, l *lab) (outcome, error) {
 	perCommit := float64(groupRounds*many) / float64(commits)
 	group, one, single := middle(rates[0]), middle(rates[1]), middle(rates[2])
 	l.detail("posts/s, medians of %d rounds: %.0f through the port, %.0f in one transaction, %.0f in groups of one", groupRounds, group, one, single)
+	l.detail("processor time for a post: %s, %s, %s", micros(middle(cpu[0])), micros(middle(cpu[1])), micros(middle(cpu[2])))
 	l.detail("by round: %.0f, %.0f, %.0f", rates[0], rates[1], rates[2])
 	if err := errors.Join(files[0].check(ctx), files[1].check(ctx), files[2].check(ctx)); err != nil {
 		return outcome{}, err
 	}
 	l.machine()
+	if err := l.disk(dir); err != nil {
+		return outcome{}, err
+	}
 	perFsync, err := l.countFsyncs(ctx)
 	if err != nil {
 		return outcome{}, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
 	"regexp"
 	"strings"
 )
@@ -14,8 +13,8 @@ import (
 // and the test that it names has to go red. The list goes to the progress.
 func measureMutants(ctx context.Context, l *lab) (outcome, error) {
 	var text bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "run", "./internal/mutants")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = l.root, io.MultiWriter(&text, l.progress), io.MultiWriter(&text, l.progress)
+	cmd := l.tool(ctx, "go", "run", "./internal/mutants")
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&text, l.progress), io.MultiWriter(&text, l.progress)
 	err := cmd.Run()
 	found := mutantsCounted.FindStringSubmatch(text.String())
 	if found == nil {
