@@ -39,6 +39,31 @@ func TestHomeFeedsEqualTheOracleUnderConcurrency(t *testing.T) {
 	}
 }
 
+// A node whose background has ended fans nothing out: what its feeds show of a
+// post, they show because it is in flight.
+func TestAPostIsInTheFeedBeforeItsFanOut(t *testing.T) {
+	o := openOracle(t, feed.Push, 2)
+	if err := o.Follow(1, 2); err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+	o.stop = nil
+	for reader := 1; reader <= 2; reader++ { // makes their timelines
+		if page, err := o.Page(reader, 0, 10); err != nil || len(page.Posts) != 0 {
+			t.Fatalf("the feed before the post: %v, %v", page, err)
+		}
+	}
+	id, err := o.Post(2, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reader := 1; reader <= 2; reader++ {
+		if page, err := o.Page(reader, 0, 10); err != nil || len(page.Posts) != 1 || page.Posts[0].ID != id {
+			t.Errorf("reader %d sees %v, %v", reader, page, err)
+		}
+	}
+}
+
 // oracle drives a node without HTTP.
 type oracle struct {
 	cfg   *config.Config

@@ -90,7 +90,7 @@ func (d *DB) run() {
 		select {
 		case w := <-d.queue:
 			d.yield()
-			d.commit(d.gather(append(batch[:0], w)))
+			d.commit(d.gather(claim(batch[:0], w)))
 		case <-d.closing:
 			for {
 				rest := d.gather(batch[:0])
@@ -107,7 +107,8 @@ func (d *DB) run() {
 // yield lets the callers of the last group run for as long as that makes the
 // queue longer: those that write again then join the next group instead of the
 // one after it. It waits for nobody. With 64 callers it makes groups of 49
-// instead of 32 (one yield: 44), and the disk's sync is most of a group's time.
+// instead of 32 (one yield: 44), and the disk's sync is most of a group's time;
+// those that [DB.attempt] lets join while it runs make the rest.
 func (d *DB) yield() {
 	for n := -1; n < len(d.queue); {
 		n = len(d.queue)
@@ -120,10 +121,18 @@ func (d *DB) gather(batch []*write) []*write {
 	for len(batch) < cap(batch) {
 		select {
 		case w := <-d.queue:
-			batch = append(batch, w)
+			batch = claim(batch, w)
 		default:
 			return batch
 		}
+	}
+	return batch
+}
+
+// claim adds a write whose caller has not taken it back.
+func claim(batch []*write, w *write) []*write {
+	if w.state.CompareAndSwap(queued, claimed) {
+		batch = append(batch, w)
 	}
 	return batch
 }
@@ -132,20 +141,12 @@ func (d *DB) gather(batch []*write) []*write {
 // no op fails after it has written; where one does, the group is rolled back
 // and runs again with a savepoint around each op.
 func (d *DB) commit(batch []*write) {
-	n := 0
-	for _, w := range batch {
-		if w.state.CompareAndSwap(queued, claimed) {
-			batch[n] = w
-			n++
-		}
-	}
-	batch = batch[:n]
-	if n == 0 {
+	if len(batch) == 0 {
 		return
 	}
-	err := d.attempt(batch, d.tx.plain)
+	batch, err := d.attempt(batch, d.tx.plain)
 	if errors.Is(err, errSpoiled) {
-		err = d.attempt(batch, d.tx.guarded)
+		batch, err = d.attempt(batch, d.tx.guarded)
 	}
 	for _, w := range batch {
 		switch {
@@ -180,9 +181,10 @@ func refuses(err error) bool {
 // errSpoiled says that an op failed after it had written without a savepoint.
 var errSpoiled = errors.New("litedb: an op failed after it had written")
 
-// attempt runs a group in one transaction. An error means that nothing of it
-// is kept.
-func (d *DB) attempt(batch []*write, run func(*write) error) (err error) {
+// attempt runs a group in one transaction, and with it what comes into the queue
+// while it runs. It returns the group with those; an error means that nothing of
+// it is kept.
+func (d *DB) attempt(batch []*write, run func(*write) error) (group []*write, err error) {
 	t := &d.tx
 	t.begin(d.offset.Load() + 1)
 	defer func() {
@@ -192,22 +194,24 @@ func (d *DB) attempt(batch []*write, run func(*write) error) (err error) {
 		}
 	}()
 	if err := t.run("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return batch, err
 	}
-	for _, w := range batch {
-		if err := run(w); err != nil {
-			return err
+	for done := 0; done < len(batch); batch = d.gather(batch) {
+		for ; done < len(batch); done++ {
+			if err := run(batch[done]); err != nil {
+				return batch, err
+			}
 		}
 	}
 	offset := d.offset.Load()
 	if t.dirty {
 		offset = t.offset
 		if _, err := t.Exec("UPDATE meta SET position = ?, millis = ?", offset, t.ids.millis); err != nil {
-			return err
+			return batch, err
 		}
 	}
 	if err := t.run("COMMIT"); err != nil {
-		return err
+		return batch, err
 	}
 	if t.dirty {
 		d.committed()
@@ -218,7 +222,7 @@ func (d *DB) attempt(batch []*write, run func(*write) error) (err error) {
 			d.writes.Add(1)
 		}
 	}
-	return nil
+	return batch, nil
 }
 
 // committed tells the world of a commit, before its callers hear of it.

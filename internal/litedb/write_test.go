@@ -219,9 +219,9 @@ func TestAFullQueueBlocks(t *testing.T) {
 func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := t.TempDir() + "/test.db"
-		db := openAt(t, path, Options{GroupMax: 3})
+		db := openAt(t, path, Options{GroupMax: 1})
 		hold := make(chan struct{})
-		errs := make([]error, 10)
+		errs := make([]error, 40) // a select that prefers the queue 39 times by chance is out of the question
 		var wg sync.WaitGroup
 		for i := range errs {
 			wg.Go(func() {
@@ -246,8 +246,8 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 		if err := db.View(t.Context(), func(*Conn) error { return nil }); err != ErrClosed {
 			t.Errorf("View after Close: %v", err)
 		}
-		if got := count(t, openAt(t, path, Options{}), "SELECT count(*) FROM items"); got != 10 {
-			t.Errorf("%d rows, want 10", got)
+		if got := count(t, openAt(t, path, Options{}), "SELECT count(*) FROM items"); got != 40 {
+			t.Errorf("%d rows, want 40", got)
 		}
 	})
 }
