@@ -156,6 +156,7 @@ const Unknown = 1<<64 - 1
 // Beat is what a probe of the channel brings back.
 type Beat struct {
 	Applied    position.Token // the source's changes up to here have been fenced and told
-	Epoch      uint64         // the highest tag epoch that was drawn: each up to it has been told
+	Epoch      uint64         // the highest tag epoch that was drawn: each up to it has been told …
+	Horizon    uint64         // … but for those up to here, which are no longer known by tag
 	Generation string         // names the history of the remote layer: another one means that fences may be missing in it
 }
