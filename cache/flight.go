@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/freshet/freshet/position"
 )
 
 // A load is one call of the loader for one or more keys, and what its waiters wait for. It belongs to none of them:
@@ -21,12 +23,14 @@ import (
 // A load fills memory before it leaves the table of flights, and who finds no flight looks into memory again while he
 // holds the table: so nobody misses both, and a key that is asked for by many is loaded once.
 type load[K comparable, V any] struct {
-	ticket   uint64
-	asOf     int64 // when it began, on the stack's clock
+	origin
+	need     position.Token // what the source must have reached
+	past     bool           // reads past the remote layer
+	ahead    *entry         // that it is to renew ahead of its time; nil: there is none
 	keys     []K
 	finished atomic.Bool
 	done     chan struct{} // closed when entries and err are set
-	entries  []*entry[V]   // by the index of keys; nil with err
+	entries  []*entry      // by the index of keys; nil with err
 	err      error
 }
 
@@ -49,23 +53,23 @@ var errLoaderExited = errors.New("loader called runtime.Goexit")
 // join returns a flight for each of the missing keys, and starts the load of those that nobody loads yet.
 func (c *Cache[K, V]) join(ctx context.Context, keys []K, missing []int) []flight[K, V] {
 	joined := make([]flight[K, V], len(missing))
-	through := readsThrough(ctx)
+	past := c.stack.readsPast(ctx)
 	var own *load[K, V]
 
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	for j, i := range missing {
 		key := keys[i]
-		if f, ok := c.flights.byKey[key]; ok && (f.load == own || !through && c.open(c.hash(key), f.load.ticket)) {
+		if f, ok := c.flights.byKey[key]; ok && (f.load == own || !past && c.open(c.hash(c.key(key)), f.load.ticket)) {
 			joined[j] = f
 			continue
 		}
-		if e := c.recheck(key); e != nil && !through {
-			joined[j] = flight[K, V]{landed(key, e), 0}
+		if e := c.recheck(c.key(key)); e != nil && !past {
+			joined[j] = flight[K, V]{landed[K, V](key, e), 0}
 			continue
 		}
 		if own == nil {
-			own = c.newLoad()
+			own = c.newLoad(ctx, past)
 		}
 		joined[j] = flight[K, V]{own, len(own.keys)}
 		own.keys = append(own.keys, key)
@@ -81,10 +85,11 @@ func (c *Cache[K, V]) join(ctx context.Context, keys []K, missing []int) []fligh
 }
 
 // newLoad returns a load without keys, which has failed already if no further one may begin. The caller holds the flights.
-func (c *Cache[K, V]) newLoad() *load[K, V] {
+func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
 	l := &load[K, V]{
-		ticket: c.stack.fence.ticket(),
-		asOf:   c.clock.NowNano(),
+		origin: origin{ticket: c.stack.fence.ticket(), asOf: c.clock.NowNano(), epoch: c.stack.tags.known.Load()},
+		need:   c.stack.applied.get().Merge(tokenOf(ctx)),
+		past:   past,
 		done:   make(chan struct{}),
 	}
 	switch {
@@ -101,8 +106,8 @@ func (c *Cache[K, V]) newLoad() *load[K, V] {
 }
 
 // landed returns a load that has brought e, which has come into memory since its reader missed it.
-func landed[K comparable, V any](key K, e *entry[V]) *load[K, V] {
-	l := &load[K, V]{keys: []K{key}, entries: []*entry[V]{e}, done: make(chan struct{})}
+func landed[K comparable, V any](key K, e *entry) *load[K, V] {
+	l := &load[K, V]{keys: []K{key}, entries: []*entry{e}, done: make(chan struct{})}
 	close(l.done)
 	return l
 }
@@ -114,7 +119,7 @@ func (c *Cache[K, V]) run(ctx context.Context, l *load[K, V]) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.policy.HardTimeout)
 	defer cancel()
 	overdue := context.AfterFunc(ctx, func() { c.finish(l, start, nil, ctx.Err()) })
-	var entries []*entry[V]
+	var entries []*entry
 	err := errLoaderExited
 	defer func() {
 		if p := recover(); p != nil {
@@ -124,25 +129,49 @@ func (c *Cache[K, V]) run(ctx context.Context, l *load[K, V]) {
 		c.finish(l, start, entries, err)
 		c.flights.returned()
 	}()
-	entries, err = c.call(ctx, l)
+	if c.codec != nil && !l.past && c.stack.link.usable.Load() {
+		entries, err = c.resolve(ctx, l)
+	} else {
+		entries, err = c.fromSource(ctx, l)
+	}
 }
 
-// call asks the source and makes the entries of what it says.
-func (c *Cache[K, V]) call(ctx context.Context, l *load[K, V]) ([]*entry[V], error) {
-	values, err := c.loadMany(ctx, slices.Clone(l.keys))
+// fromSource asks the source for all keys of a load and keeps the answer in memory.
+func (c *Cache[K, V]) fromSource(ctx context.Context, l *load[K, V]) ([]*entry, error) {
+	began := time.Now()
+	got, err := c.ask(ctx, l, l.keys, l.need)
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]*entry[V], len(l.keys))
+	entries := make([]*entry, len(l.keys))
 	for i, key := range l.keys {
-		value, found := values[key]
-		entries[i] = c.newEntry(key, value, found, l.ticket, l.asOf)
+		value, found := got.values[key]
+		o := l.origin
+		o.at = got.at
+		entries[i] = c.newEntry(key, value, found, o)
+		entries[i].kept = got.enough
+		c.planRefresh(entries[i], time.Since(began))
 	}
 	return entries, nil
 }
 
+// answer is what the source said, and where.
+type answer[K comparable, V any] struct {
+	values map[K]V
+	at     position.Token
+	enough bool // at has reached what was needed
+}
+
+// ask calls the loader.
+func (c *Cache[K, V]) ask(ctx context.Context, l *load[K, V], keys []K, need position.Token) (answer[K, V], error) {
+	where := &loading{need: need}
+	values, err := c.loadMany(context.WithValue(ctx, &loadingKey, where), slices.Clone(keys))
+	at, enough := where.outcome()
+	return answer[K, V]{values, at, enough}, err
+}
+
 // finish publishes how a load ended. Only the first call counts.
-func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry[V], err error) {
+func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry, err error) {
 	if !l.finished.CompareAndSwap(false, true) {
 		return
 	}
@@ -153,7 +182,9 @@ func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry[V]
 	}
 	l.entries = entries
 	for i, e := range entries {
-		c.fill(l.keys[i], e)
+		if e.kept {
+			c.fill(c.key(l.keys[i]), e)
+		}
 	}
 	c.flights.leave(l)
 	c.observer.Loaded(len(l.keys), time.Since(start), err)

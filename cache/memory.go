@@ -2,70 +2,203 @@ package cache
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
+	"github.com/freshet/freshet/position"
 	"github.com/maypok86/otter/v2"
 )
 
 // An entry is what memory holds under a key: a value, or the knowledge that there is none. It does not change. The engine
 // holds a pointer to it: a hit then copies one word through the engine's layers (50 ns against 77 with the entry inline).
-type entry[V any] struct {
-	value      V
+type entry struct {
 	freshUntil int64  // on the stack's clock
 	ticket     uint64 // taken before the source was asked, or by Put; orders entries by their age
+	at         position.Token
+	epoch      uint64 // of tags, known when the load began
+	tags       []*tag
 	weight     uint32
 	found      bool
+	kept       bool  // worth keeping in memory
+	refreshAt  int64 // on the stack's clock; 0: never
+	refreshing atomic.Bool
 }
+
+// typed is the entry of a space with values of type V: the engine knows its first field alone.
+type typed[V any] struct {
+	entry
+	value V
+}
+
+// value returns what an entry of a space of V holds.
+func (c *Cache[K, V]) value(e *entry) V { return (*typed[V])(unsafe.Pointer(e)).value }
 
 // entryBytes is what an entry takes besides its key and value: 122 B of the engine (measured, research/cache.md 4a), and the
 // fields above as the allocator rounds them.
-const entryBytes = 176
+const entryBytes = 208
 
-func (c *Cache[K, V]) newMemory() *otter.Cache[K, *entry[V]] {
-	options := &otter.Options[K, *entry[V]]{
-		Clock: c.clock,
+// memory is the engine of one space; one of the two is there, as its keys are.
+type memory struct {
+	words *otter.Cache[int64, *entry]
+	texts *otter.Cache[string, *entry]
+}
+
+// memoryOptions says what the engine must know of a space.
+type memoryOptions struct {
+	words      bool
+	clock      otter.Clock
+	maxEntries int
+	maxBytes   int // in place of maxEntries if not zero
+	staleFor   time.Duration
+	evicted    func()
+}
+
+func newMemory(o memoryOptions) memory {
+	if o.words {
+		return memory{words: newEngine[int64](o)}
+	}
+	return memory{texts: newEngine[string](o)}
+}
+
+func newEngine[K comparable](o memoryOptions) *otter.Cache[K, *entry] {
+	options := &otter.Options[K, *entry]{
+		Clock: o.clock,
 		// A stale entry is kept for as long as it may be served. The engine takes a duration that is not positive for
 		// "no change", so an entry that has ended already (its load took longer than its TTL) ends a nanosecond from now.
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry[V]]) time.Duration {
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, *entry]) time.Duration {
 			left := time.Duration(e.Value.freshUntil - e.SnapshotAtNano)
 			if e.Value.found {
-				left += c.policy.StaleFor
+				left += o.staleFor
 			}
 			return max(left, 1)
 		}),
-		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry[V]]) {
+		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry]) {
 			if e.Cause == otter.CauseOverflow {
-				c.counts.evictions.Add(1)
+				o.evicted()
 			}
 		},
 	}
-	if c.weigh == nil {
-		options.MaximumSize = c.policy.MaxEntries
+	if o.maxBytes == 0 {
+		options.MaximumSize = o.maxEntries
 	} else {
-		options.MaximumWeight = uint64(c.policy.MaxBytes)
-		options.Weigher = func(_ K, e *entry[V]) uint32 { return e.weight }
+		options.MaximumWeight = uint64(o.maxBytes)
+		options.Weigher = func(_ K, e *entry) uint32 { return e.weight }
 	}
 	return otter.Must(options)
 }
 
-// newEntry makes the entry of a value, or of an absence, that was true at time asOf.
-func (c *Cache[K, V]) newEntry(key K, value V, found bool, ticket uint64, asOf int64) *entry[V] {
-	var weight uint64
-	if c.weigh != nil {
-		weight = entryBytes + uint64(max(0, c.weigh(key, value)))
+func (m memory) get(k key) (*entry, bool) {
+	if m.words != nil {
+		return m.words.GetIfPresent(k.n)
 	}
-	return &entry[V]{
-		value:      value,
-		freshUntil: asOf + int64(c.policy.lifetime(found)),
-		ticket:     ticket,
-		weight:     uint32(min(weight, math.MaxUint32)),
-		found:      found,
-	}
+	return m.texts.GetIfPresent(k.s)
 }
 
-// lookup returns the entry of key if it may be served without asking the source, else nil.
-func (c *Cache[K, V]) lookup(key K) *entry[V] {
-	e, ok := c.memory.GetIfPresent(key)
+// peek is get that counts for nothing in the choice of what to evict.
+func (m memory) peek(k key) (*entry, bool) {
+	if m.words != nil {
+		e, ok := m.words.GetEntryQuietly(k.n)
+		return e.Value, ok
+	}
+	e, ok := m.texts.GetEntryQuietly(k.s)
+	return e.Value, ok
+}
+
+// compute replaces the entry of k by what decide makes of it, under the lock of its hash bucket.
+func (m memory) compute(k key, decide func(old *entry, present bool) (*entry, otter.ComputeOp)) {
+	if m.words != nil {
+		m.words.Compute(k.n, decide)
+		return
+	}
+	m.texts.Compute(k.s, decide)
+}
+
+func (m memory) drop(k key) {
+	if m.words != nil {
+		m.words.Invalidate(k.n)
+		return
+	}
+	m.texts.Invalidate(k.s)
+}
+
+func (m memory) dropAll() {
+	if m.words != nil {
+		m.words.InvalidateAll()
+		return
+	}
+	m.texts.InvalidateAll()
+}
+
+func (m memory) size() int {
+	if m.words != nil {
+		return m.words.EstimatedSize()
+	}
+	return m.texts.EstimatedSize()
+}
+
+func (m memory) stop() {
+	if m.words != nil {
+		m.words.StopAllGoroutines()
+		return
+	}
+	m.texts.StopAllGoroutines()
+}
+
+// origin is what an entry has of the load, or of the write, that brought it.
+type origin struct {
+	ticket uint64
+	asOf   int64 // when it began, on the stack's clock
+	epoch  uint64
+	at     position.Token
+}
+
+// newEntry makes the entry of a value, or of an absence, that was true at the time of its origin.
+func (c *Cache[K, V]) newEntry(k K, value V, found bool, o origin) *entry {
+	return c.makeEntry(k, value, found, o, o.asOf+int64(c.policy.lifetime(found)))
+}
+
+func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil int64) *entry {
+	if c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode {
+		freshUntil = min(freshUntil, c.clock.NowNano()+int64(c.stack.options.MaxStale))
+	}
+	var weight uint64
+	if c.weigh != nil {
+		weight = entryBytes + uint64(max(0, c.weigh(k, value)))
+	}
+	e := &typed[V]{
+		entry: entry{
+			freshUntil: freshUntil,
+			ticket:     o.ticket,
+			at:         o.at,
+			epoch:      o.epoch,
+			weight:     uint32(min(weight, math.MaxUint32)),
+			found:      found,
+		},
+		value: value,
+	}
+	if c.tags != nil || c.stack.channel != nil {
+		e.tags = c.stack.tags.intern(c.tagsOf(k, value, found))
+	}
+	return &e.entry
+}
+
+// tagsOf returns the tags of a value, and in front of them that of its space where other nodes can fence it.
+func (c *Cache[K, V]) tagsOf(k K, value V, found bool) (names []string) {
+	if c.stack.channel != nil {
+		names = append(names, spaceTag(c.name))
+	}
+	if found && c.tags != nil {
+		for _, name := range c.tags(k, value) {
+			names = append(names, ownTag(name))
+		}
+	}
+	return names
+}
+
+// lookup returns the entry of k if it may be served without asking the source, else nil.
+func (c *Cache[K, V]) lookup(k key) *entry {
+	e, ok := c.memory.get(k)
 	if !ok || !c.current(e) {
 		return nil
 	}
@@ -73,22 +206,21 @@ func (c *Cache[K, V]) lookup(key K) *entry[V] {
 }
 
 // recheck is lookup that counts for nothing in the choice of what to evict.
-func (c *Cache[K, V]) recheck(key K) *entry[V] {
-	e, ok := c.memory.GetEntryQuietly(key)
-	if !ok || !c.current(e.Value) {
+func (c *Cache[K, V]) recheck(k key) *entry {
+	e, ok := c.memory.peek(k)
+	if !ok || !c.current(e) {
 		return nil
 	}
-	return e.Value
+	return e
 }
 
-// lastResort returns the entry of key if it may be served where the source has not answered: one that has not been
+// lastResort returns the entry of k if it may be served where the source has not answered: one that has not been
 // invalidated, and is fresh by now or not further past its TTL than Policy.StaleFor. Else nil.
-func (c *Cache[K, V]) lastResort(key K) *entry[V] {
-	found, ok := c.memory.GetEntryQuietly(key)
-	if !ok || found.Value.ticket < c.floor.Load() {
+func (c *Cache[K, V]) lastResort(k key) *entry {
+	e, ok := c.memory.peek(k)
+	if !ok || !c.valid(e) {
 		return nil
 	}
-	e := found.Value
 	late := time.Duration(c.clock.NowNano() - e.freshUntil)
 	if late < 0 {
 		return e
@@ -101,16 +233,26 @@ func (c *Cache[K, V]) lastResort(key K) *entry[V] {
 	return e
 }
 
-// current reports whether e is fresh and no InvalidateAll has come after it.
-func (c *Cache[K, V]) current(e *entry[V]) bool {
-	return e.freshUntil > c.clock.NowNano() && e.ticket >= c.floor.Load()
+// current reports whether e is fresh and valid.
+func (c *Cache[K, V]) current(e *entry) bool {
+	now := c.clock.NowNano()
+	return e.freshUntil > now && c.validAt(e, now)
+}
+
+// valid reports whether nothing has ended e before its time.
+func (c *Cache[K, V]) valid(e *entry) bool { return c.validAt(e, c.clock.NowNano()) }
+
+// validAt asks for what ends entries: InvalidateAll, what the channel has lost, its silence, tags.
+func (c *Cache[K, V]) validAt(e *entry, now int64) bool {
+	return e.ticket >= c.floor.Load() && e.ticket >= c.stack.floor.Load() && c.stack.trustedUntil.Load() > now &&
+		(e.tags == nil || tagged(e.tags, e.epoch))
 }
 
 // fill stores what a load has brought, unless the key has changed since the load began or holds something newer. A value
 // that is not to be remembered replaces an older one by nothing: what the source no longer has must not come back as stale.
-func (c *Cache[K, V]) fill(key K, e *entry[V]) {
-	hash, remember := c.hash(key), e.found || c.policy.NegativeTTL > 0
-	c.memory.Compute(key, func(old *entry[V], present bool) (*entry[V], otter.ComputeOp) {
+func (c *Cache[K, V]) fill(k key, e *entry) {
+	hash, remember := c.hash(k), e.found || c.policy.NegativeTTL > 0
+	c.memory.compute(k, func(old *entry, present bool) (*entry, otter.ComputeOp) {
 		switch {
 		case !c.open(hash, e.ticket), present && old.ticket > e.ticket:
 			return old, otter.CancelOp
@@ -122,12 +264,12 @@ func (c *Cache[K, V]) fill(key K, e *entry[V]) {
 	})
 }
 
-// put closes key to the loads that began before e and stores e. If the key may have changed again by then, it is left empty,
+// put closes k to the loads that began before e and stores e. If the key may have changed again by then, it is left empty,
 // unless it holds something newer.
-func (c *Cache[K, V]) put(key K, e *entry[V]) {
-	hash := c.hash(key)
+func (c *Cache[K, V]) put(k key, e *entry) {
+	hash := c.hash(k)
 	c.stack.fence.raise(hash, e.ticket)
-	c.memory.Compute(key, func(old *entry[V], present bool) (*entry[V], otter.ComputeOp) {
+	c.memory.compute(k, func(old *entry, present bool) (*entry, otter.ComputeOp) {
 		switch {
 		case present && old.ticket > e.ticket:
 			return old, otter.CancelOp
@@ -139,7 +281,13 @@ func (c *Cache[K, V]) put(key K, e *entry[V]) {
 	})
 }
 
-// open reports whether key, whose hash is given, has not been changed since ticket was taken.
+// forget closes k to the loads that began before and drops what memory holds of it.
+func (c *Cache[K, V]) forget(k key) {
+	c.stack.fence.raise(c.hash(k), c.stack.fence.ticket())
+	c.memory.drop(k)
+}
+
+// open reports whether a key, whose hash is given, has not been changed since ticket was taken.
 func (c *Cache[K, V]) open(hash, ticket uint64) bool {
-	return c.stack.fence.open(hash, ticket) && ticket >= c.floor.Load()
+	return c.stack.fence.open(hash, ticket) && ticket >= c.floor.Load() && ticket >= c.stack.floor.Load()
 }

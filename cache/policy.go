@@ -28,6 +28,10 @@ type Policy struct {
 	// NegativeTTL is how long an absence is remembered. Default 10 s, or TTL where that is shorter;
 	// negative: each read of an absent key asks the source.
 	NegativeTTL time.Duration
+	// RefreshAhead is how eagerly a value that is read is loaded again before its TTL ends, so that its readers never wait:
+	// XFetch's beta. At 1 a value whose load takes d is loaded again about d before its end, at a time drawn anew for
+	// each entry, so that nodes don't do it together; twice that early at 2. Default 0: not at all.
+	RefreshAhead float64
 	// SoftTimeout is how long a caller waits for the source where a stale value could be served instead; the load
 	// goes on behind him. Default 0: as long as HardTimeout.
 	SoftTimeout time.Duration
@@ -57,7 +61,8 @@ func (p Policy) validate() error {
 	refuse(p.TTL < 0 || p.TTL > century, "TTL", p.TTL)
 	refuse(p.StaleFor > century, "StaleFor", p.StaleFor)
 	refuse(p.NegativeTTL > century, "NegativeTTL", p.NegativeTTL)
-	refuse(!(p.Jitter <= 1), "Jitter", p.Jitter) // also NaN
+	refuse(!(p.Jitter <= 1), "Jitter", p.Jitter)                      // also NaN
+	refuse(!(p.RefreshAhead <= 1000), "RefreshAhead", p.RefreshAhead) // also NaN
 	refuse(p.HardTimeout < 0, "HardTimeout", p.HardTimeout)
 	refuse(p.MaxEntries < 0, "MaxEntries", p.MaxEntries)
 	refuse(p.MaxBytes < 0, "MaxBytes", p.MaxBytes)
@@ -70,15 +75,16 @@ func (p Policy) validate() error {
 func (p Policy) resolve(override Policy) Policy {
 	ttl := cmp.Or(override.TTL, p.TTL, time.Minute)
 	return Policy{
-		TTL:         ttl,
-		Jitter:      max(0, cmp.Or(override.Jitter, p.Jitter, 0.1)),
-		StaleFor:    max(0, cmp.Or(override.StaleFor, p.StaleFor)),
-		NegativeTTL: max(0, cmp.Or(override.NegativeTTL, p.NegativeTTL, min(ttl, 10*time.Second))),
-		SoftTimeout: max(0, cmp.Or(override.SoftTimeout, p.SoftTimeout)),
-		HardTimeout: cmp.Or(override.HardTimeout, p.HardTimeout, 5*time.Second),
-		MaxEntries:  cmp.Or(override.MaxEntries, p.MaxEntries, 1<<16),
-		MaxBytes:    cmp.Or(override.MaxBytes, p.MaxBytes, 64<<20),
-		MaxLoads:    cmp.Or(override.MaxLoads, p.MaxLoads, 1024),
+		TTL:          ttl,
+		Jitter:       max(0, cmp.Or(override.Jitter, p.Jitter, 0.1)),
+		StaleFor:     max(0, cmp.Or(override.StaleFor, p.StaleFor)),
+		NegativeTTL:  max(0, cmp.Or(override.NegativeTTL, p.NegativeTTL, min(ttl, 10*time.Second))),
+		RefreshAhead: max(0, cmp.Or(override.RefreshAhead, p.RefreshAhead)),
+		SoftTimeout:  max(0, cmp.Or(override.SoftTimeout, p.SoftTimeout)),
+		HardTimeout:  cmp.Or(override.HardTimeout, p.HardTimeout, 5*time.Second),
+		MaxEntries:   cmp.Or(override.MaxEntries, p.MaxEntries, 1<<16),
+		MaxBytes:     cmp.Or(override.MaxBytes, p.MaxBytes, 64<<20),
+		MaxLoads:     cmp.Or(override.MaxLoads, p.MaxLoads, 1024),
 	}
 }
 

@@ -3,7 +3,9 @@ package cache
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
+	"math/rand/v2"
+	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +14,8 @@ import (
 
 // Space declares one kind of data: what it is called, where it comes from, how long it may be kept.
 type Space[K comparable, V any] struct {
-	// Name is the space's name in settings, metrics and operations. Required, and unique in its stack.
+	// Name is the space's name in settings, metrics and operations, and begins its keys in the remote layer. Required,
+	// unique in its stack, and without a colon.
 	Name string
 	// Policy is what the program wishes; Options.Policies may override it by Name.
 	Policy Policy
@@ -20,72 +23,116 @@ type Space[K comparable, V any] struct {
 	//
 	// A key that the map lacks does not exist; an error means that the source could not tell, for any of the keys. The
 	// context bears the values of one of those who asked and the deadline Policy.HardTimeout; it is not cancelled when
-	// they give up. LoadMany is called from many goroutines at once.
+	// they give up. Where the source has replicas, Need tells the loader what it must have reached, and the loader
+	// reports with ReadAt where it has read. LoadMany is called from many goroutines at once.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
 	// Weigh returns the memory that a key and its value keep alive, in bytes. With it the space is bounded by
 	// Policy.MaxBytes instead of Policy.MaxEntries; the cache adds its own share per entry.
 	Weigh func(key K, value V) int
+	// Key writes a key as text, no two alike. Required unless K is a kind of string, of integer of 64 bits, or of
+	// array of bytes; with it a hit allocates that text.
+	Key func(key K) string
+	// Tags returns the tags that a value bears: InvalidateTags ends all values that bear one.
+	Tags func(key K, value V) []string
+	// Codec makes bytes of values for the remote layer. Default JSON.
+	Codec Codec[V]
+	// Version is the schema of the bytes. A program that writes other ones for the same V raises it, and neither reads
+	// what the other has left behind.
+	Version uint64
+	// Local keeps values out of the remote layer; their fences go there all the same, so that all nodes hear of them.
+	Local bool
 }
 
 // Cache is a space at work. It is safe for concurrent use, and its methods hold no lock while they wait.
 type Cache[K comparable, V any] struct {
 	// Read by each hit, written seldom or never.
-	memory *otter.Cache[K, *entry[V]]
+	memory memory
 	clock  *otter.CoarseClock
 	counts *counts
+	stack  *Stack
 	floor  atomic.Uint64 // entries with a lower ticket are out of sight; see InvalidateAll
+	kind   keyKind
 
 	name     string
 	policy   Policy
 	loadMany func(context.Context, []K) (map[K]V, error)
 	weigh    func(K, V) int
+	keyOf    func(K) string
+	tags     func(K, V) []string
+	codec    Codec[V] // nil: no values in the remote layer
+	version  uint64
 	observer Observer
-	stack    *Stack
-	seed     maphash.Seed // of the stripes in the fence
+	salt     uint64 // of the stripes in the fence
 	flights  *flights[K, V]
 }
 
 // Define adds a space to a stack. It panics if the declaration is incomplete, its policy makes no sense or its name is
 // taken, as http.Handle does: these are mistakes of the program, not of its user.
 func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
-	if s.Name == "" || s.LoadMany == nil {
-		panic(fmt.Sprintf("cache: space %q needs a Name and a LoadMany", s.Name))
+	if s.Name == "" || strings.Contains(s.Name, ":") || s.LoadMany == nil {
+		panic(fmt.Sprintf("cache: space %q needs a Name without a colon and a LoadMany", s.Name))
 	}
 	if err := s.Policy.validate(); err != nil {
 		panic(fmt.Sprintf("cache: policy of space %q: %v", s.Name, err))
 	}
+	kind, plain := kindOf[K]()
+	switch {
+	case s.Key != nil:
+		kind = keyCoded
+	case !plain:
+		panic(fmt.Sprintf("cache: space %q needs a Key to write a %v as text", s.Name, reflect.TypeFor[K]()))
+	}
 	c := &Cache[K, V]{
 		clock:    stack.clock,
 		counts:   new(counts),
+		kind:     kind,
 		name:     s.Name,
 		policy:   s.Policy.resolve(stack.options.Policies[s.Name]),
 		loadMany: s.LoadMany,
 		weigh:    s.Weigh,
+		keyOf:    s.Key,
+		tags:     s.Tags,
+		version:  s.Version,
 		observer: nobody{},
 		stack:    stack,
-		seed:     maphash.MakeSeed(),
+		salt:     rand.Uint64(),
 		flights:  &flights[K, V]{byKey: make(map[K]flight[K, V])},
 	}
 	if stack.options.Observe != nil {
 		c.observer = stack.options.Observe(s.Name)
 	}
-	c.memory = c.newMemory()
+	if stack.remote != nil && !s.Local {
+		if c.codec = s.Codec; c.codec == nil {
+			c.codec = JSON[V]()
+		}
+	}
+	o := memoryOptions{
+		words: kind == keyWord, clock: stack.clock, staleFor: c.policy.StaleFor,
+		maxEntries: c.policy.MaxEntries, evicted: func() { c.counts.evictions.Add(1) },
+	}
+	if c.weigh != nil {
+		o.maxBytes = c.policy.MaxBytes
+	}
+	c.memory = newMemory(o)
 	stack.add(s.Name, c)
 	return c
 }
 
-// Get returns the value of key, from memory or from the source, or ErrNotFound. It waits for the source no longer than
-// ctx and the policy allow; what it has waited for goes on without it.
+// Get returns the value of key, from memory, the remote layer or the source, or ErrNotFound. It waits no longer than ctx and
+// the policy allow; what it has waited for goes on without it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.lookup(key)
-	if e == nil || readsThrough(ctx) {
+	e := c.lookup(c.key(key))
+	if e == nil || !c.answers(ctx, e) {
 		return c.getMissing(ctx, key)
 	}
 	c.counts.hits.add(1)
-	if !e.found {
-		return e.value, ErrNotFound
+	if e.refreshAt != 0 {
+		c.refreshAhead(ctx, key, e)
 	}
-	return e.value, nil
+	if !e.found {
+		return c.value(e), ErrNotFound
+	}
+	return c.value(e), nil
 }
 
 func (c *Cache[K, V]) getMissing(ctx context.Context, key K) (V, error) {
@@ -116,17 +163,19 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 // them are in memory. values and found are at least as long as keys. With an error, found tells what could be had.
 func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found []bool) error {
 	values, found = values[:len(keys)], found[:len(keys)]
-	through := readsThrough(ctx)
 	var missing []int
 	for i, key := range keys {
-		e := c.lookup(key)
-		if e == nil || through {
+		e := c.lookup(c.key(key))
+		if e == nil || !c.answers(ctx, e) {
 			var zero V
 			values[i], found[i] = zero, false
 			missing = append(missing, i)
 			continue
 		}
-		values[i], found[i] = e.value, e.found
+		values[i], found[i] = c.value(e), e.found
+		if e.refreshAt != 0 {
+			c.refreshAhead(ctx, key, e)
+		}
 	}
 	c.counts.hits.add(uint64(len(keys) - len(missing)))
 	if missing == nil {
@@ -136,43 +185,10 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 	return c.fetch(ctx, keys, missing, values, found)
 }
 
-// Put stores what the source holds under key since a write that has just been committed. Loads in flight that began
-// before are dropped. Of concurrent changes of one key at most one stays, and where it is not certain which, none.
-//
-// Put cannot tell an old value from a new one: callers who write one key at the same time must be sure that they put in
-// the order in which they wrote, or use Invalidate.
-func (c *Cache[K, V]) Put(_ context.Context, key K, value V) error {
-	c.put(key, c.newEntry(key, value, true, c.stack.fence.ticket(), c.clock.NowNano()))
-	return nil
-}
-
-// Invalidate forgets keys, also those known to be absent. Call it after the source has changed. A read that begins after
-// it has returned neither sees what was there before nor joins a load that began before.
-func (c *Cache[K, V]) Invalidate(_ context.Context, keys ...K) error {
-	ticket := c.stack.fence.ticket()
-	for _, key := range keys {
-		c.stack.fence.raise(c.hash(key), ticket)
-		c.memory.Invalidate(key)
-	}
-	return nil
-}
-
-// InvalidateAll forgets everything in the space, with the promise of Invalidate. All entries are out of sight at once;
-// to free them takes time in proportion to their number.
-func (c *Cache[K, V]) InvalidateAll(context.Context) error {
-	c.invalidateAll()
-	return nil
-}
-
-func (c *Cache[K, V]) invalidateAll() {
-	raise(&c.floor, c.stack.fence.ticket())
-	c.memory.InvalidateAll()
-}
-
 func (c *Cache[K, V]) snapshot() Stats {
 	return Stats{
 		Name:        c.name,
-		Entries:     c.memory.EstimatedSize(),
+		Entries:     c.memory.size(),
 		Hits:        c.counts.hits.sum(),
 		Misses:      c.counts.misses.Load(),
 		Loads:       c.counts.loads.Load(),
@@ -180,6 +196,10 @@ func (c *Cache[K, V]) snapshot() Stats {
 		LoadErrors:  c.counts.loadErrors.Load(),
 		StaleServed: c.counts.staleServed.Load(),
 		Evictions:   c.counts.evictions.Load(),
+		RemoteHits:  c.counts.remoteHits.Load(),
+		Rejected:    c.counts.rejected.Load(),
+		Undecodable: c.counts.undecodable.Load(),
+		Unstorable:  c.counts.unstorable.Load(),
 	}
 }
 
@@ -188,7 +208,4 @@ func (c *Cache[K, V]) refuseLoads() time.Duration {
 	return c.policy.HardTimeout
 }
 
-func (c *Cache[K, V]) stop() { c.memory.StopAllGoroutines() }
-
-// hash places key on the fence.
-func (c *Cache[K, V]) hash(key K) uint64 { return maphash.Comparable(c.seed, key) }
+func (c *Cache[K, V]) stop() { c.memory.stop() }

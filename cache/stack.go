@@ -1,11 +1,14 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -22,6 +25,30 @@ type Options struct {
 	Policies map[string]Policy
 	// Observe returns the observer of a space and is called once for it, by Define. Default: nobody observes.
 	Observe func(space string) Observer
+	// Remote is the layer that this node shares with others; the caller closes it after the stack. Default: none. Where it
+	// is a Channel too, the node listens to it.
+	Remote Remote
+	// OnlyNode says that nobody else changes the source, so that memory needs no channel to be trusted.
+	OnlyNode bool
+	// MaxStale is how long memory is trusted after the channel was last known to be alive, and so the longest time that a
+	// node serves what another has invalidated, even under partition. Without a channel it bounds the life of entries in
+	// memory. Default 1 s.
+	MaxStale time.Duration
+	// MaxValue bounds the bytes of a value in the remote layer, before compression; a longer one stays in memory. Default
+	// 1 MiB, which is what memcached takes.
+	MaxValue int
+	// RemoteTimeout bounds each call of the remote layer. Default 500 ms.
+	RemoteTimeout time.Duration
+	// ConfirmWithin bounds how long the confirmed invalidations wait. Default 5 s.
+	ConfirmWithin time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxStale = cmp.Or(max(0, o.MaxStale), time.Second)
+	o.MaxValue = cmp.Or(max(0, o.MaxValue), 1<<20)
+	o.RemoteTimeout = cmp.Or(max(0, o.RemoteTimeout), 500*time.Millisecond)
+	o.ConfirmWithin = cmp.Or(max(0, o.ConfirmWithin), 5*time.Second)
+	return o
 }
 
 // Stack holds the layers that spaces share, and the spaces by name. It is safe for concurrent use.
@@ -29,7 +56,16 @@ type Stack struct {
 	options Options
 	clock   *otter.CoarseClock
 	fence   fence
+	tags    *tags
+	applied applied
 	loads   sync.WaitGroup
+
+	trustedUntil atomic.Int64  // on clock; see valid
+	floor        atomic.Uint64 // entries with a lower ticket are out of sight
+
+	remote  Remote  // nil: none
+	channel Channel // nil: none
+	link    *link   // with remote
 
 	mu     sync.Mutex
 	spaces map[string]space
@@ -39,7 +75,9 @@ type Stack struct {
 // space is what the stack needs of a Cache, whatever its types.
 type space interface {
 	snapshot() Stats
-	invalidateAll()
+	invalidateAll(context.Context) error
+	invalidateText(ctx context.Context, key string) error
+	told(key string) error
 	refuseLoads() (longest time.Duration) // how long a load in flight may still take
 	stop()
 }
@@ -51,11 +89,21 @@ func NewStack(options Options) (*Stack, error) {
 			return nil, fmt.Errorf("override cache policy of %s: %w", name, err)
 		}
 	}
-	return &Stack{
-		options: options,
+	s := &Stack{
+		options: options.withDefaults(),
 		clock:   otter.NewCoarseClock(clockResolution),
+		tags:    newTags(),
+		remote:  options.Remote,
 		spaces:  make(map[string]space),
-	}, nil
+	}
+	s.channel, _ = s.remote.(Channel)
+	if s.channel == nil || options.OnlyNode {
+		s.trustedUntil.Store(math.MaxInt64)
+	}
+	if s.remote != nil {
+		s.link = newLink(s)
+	}
+	return s, nil
 }
 
 // Names returns the names of all spaces, sorted.
@@ -77,13 +125,12 @@ func (s *Stack) Stats() []Stats {
 }
 
 // InvalidateAll empties the space called name, as its Cache.InvalidateAll does. It is for operators, who know names.
-func (s *Stack) InvalidateAll(_ context.Context, name string) error {
+func (s *Stack) InvalidateAll(ctx context.Context, name string) error {
 	sp, err := s.find(name)
 	if err != nil {
 		return err
 	}
-	sp.invalidateAll()
-	return nil
+	return sp.invalidateAll(ctx)
 }
 
 // Close refuses further loads and waits for those in flight. What is in memory can still be read. It fails if a loader
@@ -106,6 +153,9 @@ func (s *Stack) Close() error {
 	case <-returned:
 	case <-patience.C:
 		err = fmt.Errorf("close cache: a loader still runs a second after its deadline of %v", longest)
+	}
+	if s.link != nil {
+		s.link.close()
 	}
 	for _, sp := range spaces {
 		sp.stop()

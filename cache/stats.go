@@ -18,6 +18,10 @@ type Stats struct {
 	Refused     uint64 // reads that found MaxLoads in flight
 	StaleServed uint64 // keys answered with a stale value
 	Evictions   uint64 // entries removed for want of room
+	RemoteHits  uint64 // keys answered by the remote layer
+	Rejected    uint64 // values that the remote layer did not take, because their key had been fenced meanwhile
+	Undecodable uint64 // values in the remote layer that are none of this program's
+	Unstorable  uint64 // values that are too long for the remote layer, or that the codec refuses
 }
 
 // Observer is told about one space as it happens, where a count is not enough. Its methods are called from many
@@ -39,6 +43,7 @@ func (nobody) ServedStale(time.Duration)        {}
 type counts struct {
 	hits                                                       striped
 	misses, loads, loadErrors, refused, staleServed, evictions atomic.Uint64
+	remoteHits, rejected, undecodable, unstorable              atomic.Uint64
 }
 
 // striped is a counter for the way of a hit. A single atomic word would travel between the cores at each hit (6 to 15 ns on

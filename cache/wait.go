@@ -29,7 +29,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, keys []K, missing []int, values
 		e, err := w.wait(f)
 		switch {
 		case err == nil:
-			values[missing[j]], found[missing[j]] = e.value, e.found
+			values[missing[j]], found[missing[j]] = c.value(e), e.found
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case first == nil:
@@ -40,7 +40,7 @@ func (c *Cache[K, V]) fetch(ctx context.Context, keys []K, missing []int, values
 }
 
 // wait returns what the load brings, or a stale value if the load fails or takes too long.
-func (w *waiter[K, V]) wait(f flight[K, V]) (*entry[V], error) {
+func (w *waiter[K, V]) wait(f flight[K, V]) (*entry, error) {
 	for {
 		select {
 		case <-f.load.done:
@@ -64,7 +64,7 @@ func (w *waiter[K, V]) wait(f flight[K, V]) (*entry[V], error) {
 }
 
 // outcome returns how a finished load ended for the key of f.
-func (w *waiter[K, V]) outcome(f flight[K, V]) (*entry[V], error) {
+func (w *waiter[K, V]) outcome(f flight[K, V]) (*entry, error) {
 	if f.load.err == nil {
 		return f.load.entries[f.at], nil
 	}
@@ -76,9 +76,9 @@ func (w *waiter[K, V]) outcome(f flight[K, V]) (*entry[V], error) {
 
 // fallback returns what memory has for a caller whom the source has not answered. It looks only now, not when the wait
 // began: what has been invalidated since is gone.
-func (w *waiter[K, V]) fallback(f flight[K, V]) *entry[V] {
-	if readsThrough(w.ctx) {
+func (w *waiter[K, V]) fallback(f flight[K, V]) *entry {
+	if w.cache.stack.readsPast(w.ctx) {
 		return nil
 	}
-	return w.cache.lastResort(f.load.keys[f.at])
+	return w.cache.lastResort(w.cache.key(f.load.keys[f.at]))
 }

@@ -105,6 +105,7 @@ func defineSpaces(stack *cache.Stack, db store.Store) spaces {
 		}),
 		relations: cache.Define(stack, cache.Space[freshet.ID, *freshet.Relations]{
 			Name:   "relations",
+			Local:  true, // a page's path starts with it: a second round trip there
 			Policy: cache.Policy{TTL: 5 * time.Minute},
 			Weigh: func(_ freshet.ID, r *freshet.Relations) int {
 				return 8 * (len(r.Following) + len(r.Hidden) + len(r.Blocked))
@@ -120,6 +121,7 @@ func defineSpaces(stack *cache.Stack, db store.Store) spaces {
 		}),
 		liked: cache.Define(stack, cache.Space[freshet.ID, *likedSet]{
 			Name:   "liked",
+			Local:  true,
 			Policy: cache.Policy{TTL: 5 * time.Minute},
 			Weigh:  func(_ freshet.ID, l *likedSet) int { return 8 * len(l.posts) },
 			LoadMany: func(ctx context.Context, users []freshet.ID) (map[freshet.ID]*likedSet, error) {
@@ -139,6 +141,7 @@ func defineSpaces(stack *cache.Stack, db store.Store) spaces {
 		// change names users by id. An absence is not kept.
 		refs: cache.Define(stack, cache.Space[string, freshet.ID]{
 			Name:   "ref",
+			Local:  true,
 			Policy: cache.Policy{TTL: time.Hour, NegativeTTL: never},
 			LoadMany: func(ctx context.Context, refs []string) (map[string]freshet.ID, error) {
 				m := make(map[string]freshet.ID, len(refs))

@@ -1,0 +1,82 @@
+package cache
+
+import (
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"strconv"
+	"unsafe"
+)
+
+// A key is a key of any space as the layers know it: an integer as n, everything else as the text s. That is what keeps the
+// engine free of type parameters, which would have every package that defines a space compile an engine of its own (5 s).
+type key struct {
+	n int64
+	s string
+}
+
+// keyKind says how the keys of a space become a key.
+type keyKind uint8
+
+const (
+	keyText  keyKind = iota // K is a kind of string
+	keyWord                 // K is a kind of integer of 64 bits
+	keyBytes                // K is an array of bytes
+	keyCoded                // by Space.Key
+)
+
+// kindOf finds the kind of K; ok is false where only Space.Key can tell.
+func kindOf[K comparable]() (kind keyKind, ok bool) {
+	switch t := reflect.TypeFor[K](); t.Kind() {
+	case reflect.String:
+		return keyText, true
+	case reflect.Int64, reflect.Uint64, reflect.Int, reflect.Uint:
+		return keyWord, t.Size() == 8
+	case reflect.Array:
+		return keyBytes, t.Elem().Kind() == reflect.Uint8
+	}
+	return keyCoded, false
+}
+
+// key returns k for the layers. It allocates for arrays, and what Space.Key does.
+func (c *Cache[K, V]) key(k K) key {
+	switch c.kind {
+	case keyWord:
+		return key{n: *(*int64)(unsafe.Pointer(&k))} // K's kind is an integer of 8 bytes
+	case keyText:
+		return key{s: *(*string)(unsafe.Pointer(&k))} // K's kind is string
+	case keyBytes:
+		return key{s: string(unsafe.Slice((*byte)(unsafe.Pointer(&k)), unsafe.Sizeof(k)))} // K's kind is [n]byte
+	}
+	return key{s: c.keyOf(k)}
+}
+
+// remoteText writes k as the remote layer knows it.
+func (c *Cache[K, V]) remoteText(k key) string {
+	if c.kind == keyWord {
+		return c.name + ":" + strconv.FormatInt(k.n, 10)
+	}
+	return c.name + ":" + k.s
+}
+
+// parseRemoteText is what remoteText wrote behind the name of the space.
+func (c *Cache[K, V]) parseRemoteText(text string) (key, error) {
+	if c.kind != keyWord {
+		return key{s: text}, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return key{}, fmt.Errorf("read key %q of %s: %w", text, c.name, err)
+	}
+	return key{n: n}, nil
+}
+
+// hash places k on the fence.
+func (c *Cache[K, V]) hash(k key) uint64 {
+	if c.kind == keyWord {
+		return (uint64(k.n) ^ c.salt) * 0x9e3779b97f4a7c15 >> 16 // Knuth, TAOCP 3, 6.4: the high bits are the good ones
+	}
+	return maphash.String(seed, k.s) ^ c.salt
+}
+
+var seed = maphash.MakeSeed()

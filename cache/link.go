@@ -1,0 +1,439 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet/freshet/position"
+)
+
+const (
+	// beatEvery and beatTTL: a process that was killed is known to be dead, and its leases are free, within a second.
+	beatEvery = 300 * time.Millisecond
+	beatTTL   = time.Second
+
+	// failuresAllowed in a row open the breaker: the remote layer is left alone until a beat has come back.
+	failuresAllowed = 3
+
+	// tombstoneTTL is longer than any load that may have read what the tombstone ended: see Policy.HardTimeout.
+	tombstoneTTL = time.Minute
+
+	// debtsMax is how many fences may be owed one by one. Beyond it each space is owed as a whole.
+	debtsMax = 10_000
+	// settleMax is how many of them are paid in one call.
+	settleMax = 500
+)
+
+// A link is what a node has to do with its remote layer: whether it can be used, what is owed to it, and what its channel
+// tells. The layer is used while
+//
+//   - its last calls have not failed (the breaker is closed; only the link's own beat closes it again),
+//   - no fence is owed to it: what should have been fenced there could be read there,
+//   - its generation is known, where it has a channel.
+type link struct {
+	stack  *Stack
+	holder ID
+	usable atomic.Bool // all of the above, for the way of a read
+
+	mu         sync.Mutex
+	failures   int
+	broken     bool
+	known      bool // the generation
+	generation string
+	keys       map[string]position.Position // owed fences
+	tags       map[string]bool              // owed tags
+	kick       chan struct{}                // something is owed
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+func newLink(s *Stack) *link {
+	l := &link{
+		stack: s, holder: newID(), known: s.channel == nil,
+		keys: make(map[string]position.Position), tags: make(map[string]bool), kick: make(chan struct{}, 1),
+	}
+	l.usable.Store(l.known)
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.done.Go(func() { l.beat(ctx) })
+	if s.channel != nil {
+		l.done.Go(func() { _ = s.channel.Listen(ctx, l) })
+	}
+	return l
+}
+
+func newID() (id ID) {
+	rand.Read(id[:])
+	return id
+}
+
+func (l *link) close() {
+	l.stop()
+	l.done.Wait()
+}
+
+// beat says that this process lives, settles what is owed, and so finds out whether the layer can be used again.
+func (l *link) beat(ctx context.Context) {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	for {
+		err := l.call(ctx, func(ctx context.Context) error { return l.stack.remote.Beat(ctx, l.holder, beatTTL) })
+		if err == nil {
+			err = l.settle(ctx)
+		}
+		if err == nil {
+			l.mend()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-l.kick:
+		}
+	}
+}
+
+// call makes one call of the layer within its time, and counts how it ended.
+func (l *link) call(ctx context.Context, do func(context.Context) error) error {
+	inner, cancel := context.WithTimeout(ctx, l.stack.options.RemoteTimeout)
+	defer cancel()
+	err := do(inner)
+	switch {
+	case err == nil:
+		l.mu.Lock()
+		l.failures = 0
+		l.mu.Unlock()
+	case ctx.Err() == nil: // not the caller's own end
+		l.mu.Lock()
+		l.failures++
+		l.broken = l.broken || l.failures >= failuresAllowed
+		l.judge()
+		l.mu.Unlock()
+	}
+	return err
+}
+
+// judge sets usable. The caller holds mu.
+func (l *link) judge() {
+	l.usable.Store(!l.broken && l.known && len(l.keys) == 0 && len(l.tags) == 0)
+}
+
+// mend closes the breaker.
+func (l *link) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures, l.broken = 0, false
+	l.judge()
+}
+
+// key is how the layer knows the text of a key: under the generation, so that what an earlier one has left is out of reach.
+func (l *link) key(text string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.generation + "|" + text
+}
+
+func (l *link) allKeys(texts []string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	keys := make([]string, len(texts))
+	for i, text := range texts {
+		keys[i] = l.generation + "|" + text
+	}
+	return keys
+}
+
+// fence writes tombstones. What can't be written is owed.
+func (l *link) fence(ctx context.Context, texts []string, at position.Position) error {
+	keys := l.allKeys(texts)
+	fences := make([]Fence, len(keys))
+	for i, key := range keys {
+		fences[i] = Fence{Key: key, At: at, TTL: tombstoneTTL}
+	}
+	err := errUnusable
+	if l.reachable() {
+		// The fence goes on without a caller who gives up: half of it may have been written.
+		err = l.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return l.stack.remote.Fence(ctx, fences) })
+	}
+	if err != nil {
+		l.owe(texts, at)
+	}
+	return err
+}
+
+var errUnusable = errors.New("cache: the remote layer is out of reach")
+
+// reachable reports whether a write may be tried: the breaker is closed and the generation known.
+func (l *link) reachable() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.broken && l.known
+}
+
+func (l *link) owe(texts []string, at position.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, text := range texts {
+		l.keys[text] = later(l.keys[text], at)
+	}
+	if len(l.keys) > debtsMax && l.stack.channel == nil {
+		l.known = false // nothing can pay for a whole space: this node leaves the layer alone for good
+	} else if len(l.keys) > debtsMax {
+		for text := range l.keys {
+			space, _, _ := strings.Cut(text, ":")
+			l.tags[spaceTag(space)] = true
+		}
+		clear(l.keys)
+	}
+	l.judge()
+	l.nudge()
+}
+
+func (l *link) oweTags(tags []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, tag := range tags {
+		l.tags[tag] = true
+	}
+	l.judge()
+	l.nudge()
+}
+
+func (l *link) nudge() {
+	if l.broken {
+		return // the next beat comes in time
+	}
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// later returns the position of the later change; where they can't be compared, none.
+func later(a, b position.Position) position.Position {
+	switch order, ok := a.Compare(b); {
+	case a.IsZero():
+		return b
+	case b.IsZero() || ok && order >= 0:
+		return a
+	case ok:
+		return b
+	}
+	return position.Position{}
+}
+
+// settle pays what is owed, in parts.
+func (l *link) settle(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		if !l.known || len(l.keys) == 0 && len(l.tags) == 0 {
+			l.mu.Unlock()
+			return nil
+		}
+		var tags []string
+		for tag := range l.tags {
+			tags = append(tags, tag)
+		}
+		var owed []Fence
+		var texts []string
+		for text, at := range l.keys {
+			if len(owed) == settleMax {
+				break
+			}
+			owed, texts = append(owed, Fence{Key: l.generation + "|" + text, At: at, TTL: tombstoneTTL}), append(texts, text)
+		}
+		generation := l.generation
+		l.mu.Unlock()
+		if len(tags) > 0 {
+			if err := l.drawTags(ctx, tags); err != nil {
+				return err
+			}
+		}
+		if len(owed) > 0 {
+			if err := l.call(ctx, func(ctx context.Context) error { return l.stack.remote.Fence(ctx, owed) }); err != nil {
+				return err
+			}
+		}
+		l.mu.Lock()
+		if l.generation == generation {
+			for i, text := range texts {
+				if l.keys[text] == owed[i].At {
+					delete(l.keys, text)
+				}
+			}
+			for _, tag := range tags {
+				delete(l.tags, tag)
+			}
+		}
+		l.judge()
+		l.mu.Unlock()
+	}
+}
+
+// drawTags gives tags their next epoch in the layer, and here.
+func (l *link) drawTags(ctx context.Context, tags []string) error {
+	return l.call(ctx, func(ctx context.Context) error {
+		epoch, err := l.stack.channel.FenceTags(ctx, tags)
+		if err == nil {
+			for _, tag := range tags {
+				l.stack.tags.fence(tag, epoch)
+			}
+		}
+		return err
+	})
+}
+
+// owes reports whether anything is owed.
+func (l *link) owes() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.keys) > 0 || len(l.tags) > 0
+}
+
+// The link is what the channel tells. See [Listener].
+
+func (l *link) Forget(keys ...string) {
+	for _, key := range keys {
+		_, text, _ := strings.Cut(key, "|") // whatever its generation: to forget too much is safe
+		space, rest, _ := strings.Cut(text, ":")
+		if sp, err := l.stack.find(space); err == nil {
+			_ = sp.told(rest) // a key that is none of this program's
+		}
+	}
+}
+
+func (l *link) TagFenced(tag string, epoch uint64) { l.stack.tags.fence(tag, epoch) }
+
+func (l *link) Alive(sent time.Time, beat Beat) {
+	l.mu.Lock()
+	if !l.known || beat.Generation != l.generation {
+		// Fences of the last generation may be missing in memory, so what is there, and what is on its way there, is old.
+		l.forgetAll()
+		l.known, l.generation = true, beat.Generation
+		l.judge()
+	}
+	l.mu.Unlock()
+	l.stack.tags.told(beat.Epoch, beat.Horizon)
+	l.stack.applied.raise(beat.Applied)
+	if !l.stack.options.OnlyNode {
+		left := l.stack.options.MaxStale - time.Since(sent) - 2*clockResolution
+		l.stack.trustedUntil.Store(l.stack.clock.NowNano() + int64(left))
+	}
+}
+
+func (l *link) Lost() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known = false
+	l.judge()
+	l.forgetAll()
+}
+
+// forgetAll puts all of memory out of sight, and what loads in flight will bring.
+func (l *link) forgetAll() {
+	raise(&l.stack.floor, l.stack.fence.ticket())
+	if !l.stack.options.OnlyNode {
+		l.stack.trustedUntil.Store(0)
+	}
+}
+
+// fenceRemote writes tombstones under the texts of keys. A fence that is owed is no error of the caller's.
+func (s *Stack) fenceRemote(ctx context.Context, texts []string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	_ = s.link.fence(ctx, texts, onePosition(tokenOf(ctx)))
+	return ctx.Err()
+}
+
+// onePosition is where a write was committed that touched one system; of several none can stand for all.
+func onePosition(token position.Token) position.Position {
+	if len(token) == 1 {
+		return token[0]
+	}
+	return position.Position{}
+}
+
+// InvalidateTags ends every value that bears one of the tags, in all spaces, with the promise of Cache.Invalidate: at the cost
+// of one write, however many values there are.
+func (s *Stack) InvalidateTags(ctx context.Context, names ...string) error {
+	tags := make([]string, len(names))
+	for i, name := range names {
+		tags[i] = ownTag(name)
+	}
+	return s.fenceTags(ctx, tags)
+}
+
+func (s *Stack) fenceTags(ctx context.Context, tags []string) error {
+	switch {
+	case len(tags) == 0:
+		return nil
+	case s.remote == nil:
+		s.tags.draw(tags)
+		return nil
+	case s.channel == nil:
+		return fmt.Errorf("invalidate tags: %w", ErrNoChannel)
+	}
+	err := errUnusable
+	if s.link.reachable() {
+		err = s.link.drawTags(context.WithoutCancel(ctx), tags)
+	}
+	if err != nil {
+		for _, tag := range tags {
+			s.tags.fence(tag, Unknown) // here it counts at once
+		}
+		s.link.oweTags(slices.Clone(tags))
+	}
+	return ctx.Err()
+}
+
+// InvalidateTagsConfirmed is to InvalidateTags what Cache.InvalidateConfirmed is to Cache.Invalidate.
+func (s *Stack) InvalidateTagsConfirmed(ctx context.Context, names ...string) error {
+	return s.confirmed(ctx, func() error { return s.InvalidateTags(ctx, names...) })
+}
+
+// confirmed fences and returns when all nodes have confirmed it.
+func (s *Stack) confirmed(ctx context.Context, fence func() error) error {
+	if err := fence(); err != nil || s.remote == nil || s.options.OnlyNode {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.ConfirmWithin)
+	defer cancel()
+	for retry := time.Millisecond; s.link.owes(); retry = min(2*retry, 50*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return ErrUnconfirmed
+		case <-time.After(retry):
+		}
+	}
+	if s.channel == nil { // nodes trust their memory for as long as MaxStale
+		select {
+		case <-ctx.Done():
+			return ErrUnconfirmed
+		case <-time.After(s.options.MaxStale + 2*clockResolution):
+			return nil
+		}
+	}
+	if err := s.channel.Confirm(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return nil
+}
+
+// Advance tells all nodes that the changes of the source up to applied have been fenced. Whoever consumes the change feed
+// calls it.
+func (s *Stack) Advance(ctx context.Context, applied position.Token) error {
+	s.applied.raise(applied)
+	if s.channel == nil {
+		return nil
+	}
+	return s.link.call(ctx, func(ctx context.Context) error { return s.channel.Advance(ctx, applied) })
+}

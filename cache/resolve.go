@@ -1,0 +1,344 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/freshet/freshet/position"
+)
+
+// A resolution brings the keys of one load from the remote layer, or from the source under leases:
+//
+//	        ┌────────────────────────── poll ──────────────────────────┐
+//	        ▼                                                          │
+//	Get ──▶ a valid value ─────────────────────────────▶ done          │
+//	    ├─▶ a value being renewed that may be stale ───▶ done          │
+//	    ├─▶ somebody's lease ──────────────────────────────────────────┤
+//	    └─▶ nothing, or a value to renew ──▶ Lease ──▶ granted: load, Fill, done
+//	                                               └─▶ not granted ────┘
+//
+// A value in the remote layer costs one round trip. Whoever waits asks again, sooner at first, and takes over a lease whose
+// holder is dead. If the layer fails, the source is asked for what is still missing.
+type resolution[K comparable, V any] struct {
+	*Cache[K, V]
+	load    *load[K, V]
+	texts   []string // of the keys in the remote layer, with the generation
+	entries []*entry
+	seen    []sighting // of the lease that is waited for, by key
+}
+
+// sighting is a lease that somebody holds, and when it was first seen.
+type sighting struct {
+	lease ID
+	since time.Time
+	dead  bool
+}
+
+const (
+	pollFirst = time.Millisecond
+	pollLast  = 20 * time.Millisecond
+	// suspectAfter is how long a lease may be held before its holder is looked after: a load that takes longer is rare.
+	suspectAfter = 200 * time.Millisecond
+)
+
+func (c *Cache[K, V]) resolve(ctx context.Context, l *load[K, V]) ([]*entry, error) {
+	texts := make([]string, len(l.keys))
+	missing := make([]int, len(l.keys))
+	for i, key := range l.keys {
+		texts[i], missing[i] = c.remoteText(c.key(key)), i
+	}
+	r := &resolution[K, V]{Cache: c, load: l, texts: c.stack.link.allKeys(texts), entries: make([]*entry, len(l.keys))}
+	for pause := pollFirst; ; pause = min(pause*3/2, pollLast) {
+		var err error
+		if missing, err = r.round(ctx, missing); err != nil {
+			return nil, err
+		}
+		if len(missing) == 0 {
+			return r.entries, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// round asks the layer once for what is missing, and returns what still is.
+func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, error) {
+	records, err := r.get(ctx, missing)
+	if err != nil {
+		return nil, r.withoutRemote(ctx, missing)
+	}
+	var wait []int
+	var asks []LeaseAsk
+	var asked []int
+	for j, i := range missing {
+		if r.accept(i, records[j]) {
+			continue
+		}
+		ask := LeaseAsk{Key: r.texts[i], Lease: newID(), Holder: r.stack.link.holder, TTL: r.leaseTTL()}
+		switch rec := records[j]; rec.State {
+		case Filled:
+			ask.Renew = Stamp(rec.Value)
+		case Leased, Renewing:
+			if !r.dead(ctx, i, rec) {
+				wait = append(wait, i)
+				continue
+			}
+			ask.Over = rec.Lease
+		}
+		asks, asked = append(asks, ask), append(asked, i)
+	}
+	if len(asks) == 0 {
+		return wait, nil
+	}
+	answers, err := r.lease(ctx, asks)
+	if err != nil {
+		return nil, r.withoutRemote(ctx, append(wait, asked...))
+	}
+	var granted []int
+	var held []Held
+	need := r.load.need
+	for j, i := range asked {
+		switch {
+		case answers[j].Granted:
+			granted, held = append(granted, i), append(held, Held{Key: r.texts[i], Lease: asks[j].Lease})
+			need = need.Raise(answers[j].Fence)
+		case !r.accept(i, answers[j].Record):
+			wait = append(wait, i)
+		}
+	}
+	if len(granted) == 0 {
+		return wait, nil
+	}
+	return wait, r.fillFromSource(ctx, granted, held, need)
+}
+
+// leaseTTL outlives every load that may be made under it; a holder that dies sooner is found out by its beats.
+func (r *resolution[K, V]) leaseTTL() time.Duration { return r.policy.HardTimeout + time.Second }
+
+func (r *resolution[K, V]) get(ctx context.Context, missing []int) ([]Record, error) {
+	keys, records := make([]string, len(missing)), make([]Record, len(missing))
+	for j, i := range missing {
+		keys[j] = r.texts[i]
+	}
+	err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Get(ctx, keys, records) })
+	return records, err
+}
+
+func (r *resolution[K, V]) lease(ctx context.Context, asks []LeaseAsk) ([]LeaseAnswer, error) {
+	answers := make([]LeaseAnswer, len(asks))
+	err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Lease(ctx, asks, answers) })
+	return answers, err
+}
+
+// accept takes the value of a record as the answer for key i if it may be served. One that is stale is laid into memory for
+// those who must not wait for the source, and is the answer if somebody renews it already.
+func (r *resolution[K, V]) accept(i int, rec Record) bool {
+	if rec.State != Filled && rec.State != Renewing {
+		return false
+	}
+	e, ok := r.open(i, rec.Value)
+	if !ok || r.load.ahead != nil && e.freshUntil <= r.load.ahead.freshUntil+int64(clockResolution) {
+		return false
+	}
+	k := r.key(r.load.keys[i])
+	switch late := time.Duration(r.clock.NowNano() - e.freshUntil); {
+	case late < 0:
+	case !e.found || late >= r.policy.StaleFor:
+		return false
+	case rec.State == Renewing:
+		r.counts.staleServed.Add(1)
+		r.observer.ServedStale(late)
+	default:
+		r.fill(k, e)
+		return false
+	}
+	r.counts.remoteHits.Add(1)
+	r.entries[i] = e
+	return true
+}
+
+// open makes the entry of an envelope, unless it is none of this program's, or has been ended by a tag, or was read before
+// what is needed.
+func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
+	key := r.load.keys[i]
+	env, err := parseEnvelope(data, r.texts[i], r.stack.options.MaxValue)
+	if err != nil || env.schema != r.version {
+		r.counts.undecodable.Add(1)
+		return nil, false
+	}
+	if !reached(r.stack.applied.get(), env.at, r.load.need) {
+		return nil, false
+	}
+	var value V
+	if env.found {
+		if value, err = r.codec.Decode(env.payload); err != nil {
+			r.counts.undecodable.Add(1)
+			return nil, false
+		}
+	}
+	o := origin{ticket: r.load.ticket, epoch: env.epoch, at: env.at}
+	left := env.freshUntil.Sub(r.stack.remote.Now())
+	e := r.makeEntry(key, value, env.found, o, r.clock.NowNano()+int64(left))
+	e.kept = true
+	r.planRefresh(e, env.cost)
+	if !tagged(e.tags, e.epoch) {
+		return nil, false
+	}
+	return e, true
+}
+
+// dead reports whether the holder of a lease has stopped beating.
+func (r *resolution[K, V]) dead(ctx context.Context, i int, rec Record) bool {
+	if r.seen == nil {
+		r.seen = make([]sighting, len(r.texts))
+	}
+	s := &r.seen[i]
+	if s.lease != rec.Lease {
+		*s = sighting{lease: rec.Lease, since: time.Now()}
+		return false
+	}
+	if time.Since(s.since) < suspectAfter {
+		return false
+	}
+	s.since = time.Now()
+	beating := true
+	err := r.stack.link.call(ctx, func(ctx context.Context) (err error) {
+		beating, err = r.stack.remote.Beating(ctx, rec.Holder)
+		return err
+	})
+	return err == nil && !beating
+}
+
+// withoutRemote asks the source for what is missing, as if there were no remote layer.
+func (r *resolution[K, V]) withoutRemote(ctx context.Context, missing []int) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return r.fromSourceFor(ctx, missing, r.load.need)
+}
+
+// fillFromSource loads keys whose leases are held, and fills the layer under them.
+func (r *resolution[K, V]) fillFromSource(ctx context.Context, granted []int, held []Held, need position.Token) error {
+	began, created := time.Now(), r.stack.remote.Now()
+	if err := r.fromSourceFor(ctx, granted, need); err != nil {
+		r.release(ctx, held)
+		return err
+	}
+	cost := time.Since(began)
+	var fills []Fill
+	var filled []int
+	var unused []Held
+	for j, i := range granted {
+		e := r.entries[i]
+		f, err := r.seal(r.texts[i], r.load.keys[i], e, created, cost)
+		if err != nil || !e.kept {
+			if err != nil {
+				r.counts.unstorable.Add(1)
+			}
+			unused = append(unused, held[j])
+			continue
+		}
+		f.Lease = held[j].Lease
+		fills, filled = append(fills, f), append(filled, i)
+	}
+	if len(unused) > 0 {
+		r.release(ctx, unused)
+	}
+	if len(fills) == 0 {
+		return nil
+	}
+	stored := make([]bool, len(fills))
+	_ = r.stack.link.call(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		return r.stack.remote.Fill(ctx, fills, stored)
+	})
+	for j, i := range filled {
+		if !stored[j] { // it has been fenced, and the channel's message may still be on its way
+			r.entries[i].kept = false
+			r.counts.rejected.Add(1)
+		}
+	}
+	return nil
+}
+
+// fromSourceFor asks the source for keys[which] and makes their entries.
+func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need position.Token) error {
+	keys := make([]K, len(which))
+	for j, i := range which {
+		keys[j] = r.load.keys[i]
+	}
+	o := r.load.origin
+	o.asOf = r.clock.NowNano()
+	began := time.Now()
+	got, err := r.ask(ctx, r.load, keys, need)
+	if err != nil {
+		return err
+	}
+	o.at = got.at
+	for j, i := range which {
+		value, found := got.values[keys[j]]
+		e := r.newEntry(keys[j], value, found, o)
+		e.kept = got.enough
+		r.planRefresh(e, time.Since(began))
+		r.entries[i] = e
+	}
+	return nil
+}
+
+// seal makes the envelope of an entry that was made just now, from a load that began at created.
+func (c *Cache[K, V]) seal(text string, key K, e *entry, created time.Time, cost time.Duration) (f Fill, err error) {
+	value := c.value(e)
+	now, left := c.stack.remote.Now(), time.Duration(e.freshUntil-c.clock.NowNano())
+	env := envelope{
+		key: text, schema: c.version, found: e.found, created: created, freshUntil: now.Add(left), cost: cost,
+		epoch: e.epoch, at: e.at, tags: c.tagsOf(key, value, e.found),
+	}
+	if e.found {
+		if env.payload, err = c.codec.Append(nil, value); err != nil {
+			return f, fmt.Errorf("encode %s: %w", c.name, err)
+		}
+	}
+	if len(env.payload) > c.stack.options.MaxValue {
+		return f, fmt.Errorf("encode %s: %w: %d bytes", c.name, ErrTooLarge, len(env.payload))
+	}
+	if e.found {
+		left += c.policy.StaleFor
+	}
+	return Fill{Key: text, Value: env.append(nil), TTL: max(left, time.Millisecond)}, nil
+}
+
+// release gives leases back, so that others need not wait for them.
+func (r *resolution[K, V]) release(ctx context.Context, held []Held) {
+	_ = r.stack.link.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return r.stack.remote.Release(ctx, held) })
+}
+
+// writeThrough stores a value that was written at the source: it fences the key and takes its lease in one step. kept tells
+// whether the value stayed, which it does not where a later change came in between.
+func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) (kept bool, err error) {
+	text := c.remoteText(k)
+	link := c.stack.link
+	if c.codec == nil || !link.usable.Load() {
+		return false, c.stack.fenceRemote(ctx, []string{text})
+	}
+	full := link.key(text)
+	f, err := c.seal(full, key, e, c.stack.remote.Now(), 0)
+	if err != nil {
+		return false, errors.Join(err, c.stack.fenceRemote(ctx, []string{text}))
+	}
+	f.Lease = newID()
+	fence := Fence{
+		Key: full, At: onePosition(tokenOf(ctx)), Lease: f.Lease, Holder: link.holder, TTL: tombstoneTTL,
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := link.call(ctx, func(ctx context.Context) error { return c.stack.remote.Fence(ctx, []Fence{fence}) }); err != nil {
+		link.owe([]string{text}, fence.At)
+		return false, nil
+	}
+	out := make([]bool, 1)
+	err = link.call(ctx, func(ctx context.Context) error { return c.stack.remote.Fill(ctx, []Fill{f}, out) })
+	return err == nil && out[0], nil
+}

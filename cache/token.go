@@ -1,0 +1,181 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/freshet/freshet/position"
+)
+
+// readOptions are what a context says of a read or a write.
+type readOptions struct {
+	fresh bool
+	token position.Token
+}
+
+// optionsKey is compared by its address, which is the cheapest key a context can be asked for.
+var optionsKey byte
+
+func optionsOf(ctx context.Context) *readOptions {
+	o, _ := ctx.Value(&optionsKey).(*readOptions)
+	return o
+}
+
+func with(ctx context.Context, set func(*readOptions)) context.Context {
+	var o readOptions
+	if old := optionsOf(ctx); old != nil {
+		o = *old
+	}
+	set(&o)
+	return context.WithValue(ctx, &optionsKey, &o)
+}
+
+// Fresh returns a context whose reads ask the source, whatever the layers hold, join no load that has begun before, and
+// accept no stale value. What they bring fills memory like any load, but never over something newer.
+func Fresh(ctx context.Context) context.Context {
+	return with(ctx, func(o *readOptions) { o.fresh = true })
+}
+
+// At returns a context that bears a token. Its reads see what was committed up to there: an entry answers them if all
+// changes up to the token have been fenced, or if it was read there or later. Its writes (Put, Invalidate) were committed
+// there.
+func At(ctx context.Context, token position.Token) context.Context {
+	if len(token) == 0 {
+		return ctx
+	}
+	return with(ctx, func(o *readOptions) { o.token = token })
+}
+
+func tokenOf(ctx context.Context) position.Token {
+	if o := optionsOf(ctx); o != nil {
+		return o.token
+	}
+	return nil
+}
+
+// answers reports whether e, which is current, may answer a read of ctx.
+func (c *Cache[K, V]) answers(ctx context.Context, e *entry) bool {
+	o := optionsOf(ctx)
+	if o == nil {
+		return true
+	}
+	return !o.fresh && (len(o.token) == 0 || c.stack.applied.answers(ctx, o.token, e.at))
+}
+
+// readsPast reports whether a read of ctx that missed must go to the source, whatever the layers hold.
+func (s *Stack) readsPast(ctx context.Context) bool {
+	o := optionsOf(ctx)
+	return o != nil && (o.fresh || !s.applied.covers(o.token))
+}
+
+// applyWait is how long a read waits for the changes up to its token to be fenced before it reads past the cache: about what
+// reading past it would cost.
+const applyWait = 5 * time.Millisecond
+
+// applied is how far all changes of the source have been fenced, as this node knows.
+type applied struct {
+	mu      sync.RWMutex
+	token   position.Token
+	changed chan struct{} // closed when token rises
+}
+
+func (a *applied) get() position.Token {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.token
+}
+
+func (a *applied) covers(want position.Token) bool { return reached(a.get(), nil, want) }
+
+// raise moves a to token where that is later, and wakes who waits for it.
+func (a *applied) raise(token position.Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reached(a.token, nil, token) {
+		return
+	}
+	a.token = a.token.Merge(token)
+	if a.changed != nil {
+		close(a.changed)
+		a.changed = nil
+	}
+}
+
+// answers reports whether an entry that was read at may answer a read that wants a token, and waits a little for that.
+func (a *applied) answers(ctx context.Context, want, at position.Token) bool {
+	if reached(a.get(), at, want) {
+		return true
+	}
+	patience := time.NewTimer(applyWait)
+	defer patience.Stop()
+	for {
+		a.mu.Lock()
+		if reached(a.token, at, want) {
+			a.mu.Unlock()
+			return true
+		}
+		if a.changed == nil {
+			a.changed = make(chan struct{})
+		}
+		changed := a.changed
+		a.mu.Unlock()
+		select {
+		case <-changed:
+		case <-patience.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// reached reports whether each position of want has been reached by one or the other.
+func reached(one, other, want position.Token) bool {
+	for _, p := range want {
+		if !one.At(p.System).Reached(p) && !other.At(p.System).Reached(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// loading is what a load knows of positions: what it needs, and where its loader says that it has read.
+type loading struct {
+	need position.Token
+	mu   sync.Mutex
+	at   position.Token
+}
+
+var loadingKey byte
+
+// Need returns the positions that a loader must have reached where it reads: what its readers have seen, what has been
+// fenced. A replica that is behind is not good enough; the primary always is.
+func Need(ctx context.Context) position.Token {
+	if l, ok := ctx.Value(&loadingKey).(*loading); ok {
+		return l.need
+	}
+	return nil
+}
+
+// ReadAt tells the cache where a loader has read. A loader that does not call it has read the primary. What was read behind
+// Need answers those who asked, and is kept nowhere.
+func ReadAt(ctx context.Context, at position.Token) {
+	if l, ok := ctx.Value(&loadingKey).(*loading); ok {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.at = l.at.Merge(at); l.at == nil {
+			l.at = position.Token{}
+		}
+	}
+}
+
+// outcome returns where the loader has read, and whether that was far enough.
+func (l *loading) outcome() (at position.Token, enough bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at == nil {
+		return l.need, true
+	}
+	return l.at, reached(l.at, nil, l.need)
+}
