@@ -92,7 +92,7 @@ func TestLeaseIsGranted(t *testing.T) {
 		if answer.Granted != c.want || answer.Record.State != c.then {
 			t.Errorf("%s: granted %t and %v, want %t and %v", c.name, answer.Granted, answer.Record.State, c.want, c.then)
 		}
-		if bears := r.Lease == cache.ID{3}; bears != c.want {
+		if bears := r.Lease[0] == 3; bears != c.want {
 			t.Errorf("%s: the record bears lease %v", c.name, r.Lease[0])
 		}
 	}
