@@ -19,33 +19,28 @@ type Options struct {
 	MaxBytes int64
 	// Beat is how often listeners are told that they are up to date. Default: 200 ms.
 	Beat time.Duration
-	// Now is the clock. Default: time.Now.
+	// Trust is how long after its last beat a node trusts its memory, which is how long Confirm waits for one that hangs.
+	// Default: 1 s.
+	Trust time.Duration
+	// Now is the clock of TTLs. Default: time.Now.
 	Now func() time.Time
 }
 
 // Layer is a shared layer within one process. It is safe for concurrent use.
-//
-// Locks, in this order: telling, listeners, records (and tags, in place of records).
 type Layer struct {
 	options Options
 	name    string        // at random: the history of one layer is not that of another
 	closed  chan struct{} // closed by Close
 	once    sync.Once
 
-	// telling is held shared from before a fence is written until all listeners have been told, and alone by those who
-	// have to know that none is under way.
-	telling sync.RWMutex
-
-	listenersMu sync.Mutex
-	listeners   map[*listener]struct{}
-
-	recordsMu sync.Mutex
+	// mu is held while a record is changed and until the change is in the queue of every listener, so that what is
+	// written is also queued. Nobody is told anything under it.
+	mu        sync.Mutex
 	records   table
 	beats     map[cache.ID]int64 // until when a holder lives, Unix nanoseconds
-
-	tagsMu  sync.Mutex
-	tags    tagEpochs
-	applied position.Token
+	tags      tagEpochs
+	applied   position.Token
+	listeners map[*listener]struct{}
 }
 
 var (
@@ -60,6 +55,9 @@ func New(options Options) *Layer {
 	}
 	if options.Beat <= 0 {
 		options.Beat = 200 * time.Millisecond
+	}
+	if options.Trust <= 0 {
+		options.Trust = time.Second
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -126,24 +124,14 @@ func (l *Layer) Release(ctx context.Context, held []cache.Held) error {
 	})
 }
 
-// Fence ends what is stored under keys and tells every listener before it returns.
+// Fence ends what is stored under keys. When it returns every listener's queue bears the keys.
 func (l *Layer) Fence(ctx context.Context, fences []cache.Fence) error {
-	l.telling.RLock()
-	defer l.telling.RUnlock()
-	err := l.do(ctx, func(now time.Time) {
+	return l.do(ctx, func(now time.Time) {
 		for _, f := range fences {
 			l.records.put(f.Key, record.Fence(l.records.get(f.Key, now), f, now), now)
+			l.enqueue(event{key: f.Key})
 		}
 	})
-	if err != nil {
-		return err
-	}
-	keys := make([]string, len(fences))
-	for i, f := range fences {
-		keys[i] = f.Key
-	}
-	l.tell(func(to cache.Listener) { to.Forget(keys...) })
-	return nil
 }
 
 // Beat says that a holder lives.
@@ -175,13 +163,13 @@ func (l *Layer) Close() error {
 	return nil
 }
 
-// do runs f with the records locked.
+// do runs f with the layer locked.
 func (l *Layer) do(ctx context.Context, f func(now time.Time)) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
-	l.recordsMu.Lock()
-	defer l.recordsMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	f(l.options.Now())
 	return nil
 }
