@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,17 +115,17 @@ func TestTimeIsTheClocks(t *testing.T) {
 	})
 }
 
-// told keeps the latest beat.
+// told keeps the latest generation.
 type told struct {
-	beat  cache.Beat
-	lost  int
-	hangs chan struct{} // Forget waits for it
+	generation atomic.Value
+	lost       atomic.Int32
+	hangs      chan struct{} // Forget waits for it
 }
 
 func (n *told) Forget(...string)                { <-n.hangs }
 func (n *told) TagFenced(string, uint64)        {}
-func (n *told) Alive(_ time.Time, b cache.Beat) { n.beat = b }
-func (n *told) Lost()                           { n.lost++ }
+func (n *told) Alive(_ time.Time, b cache.Beat) { n.generation.Store(b.Generation) }
+func (n *told) Lost()                           { n.lost.Add(1) }
 
 // listen starts a listener in a bubble and returns after its first beat.
 func listen(t *testing.T, l *memory.Layer) *told {
@@ -172,7 +173,7 @@ func TestEvictedValueLeavesItsFence(t *testing.T) {
 		defer l.Close()
 		n := listen(t, l)
 		close(n.hangs)
-		before := n.beat.Generation
+		before := n.generation.Load()
 		fence(t, l, "k", 9)
 		lease(t, l, "k", 1, time.Hour)
 		fill(t, l, "k", 1, 1_000)
@@ -184,7 +185,7 @@ func TestEvictedValueLeavesItsFence(t *testing.T) {
 			t.Errorf("after the eviction of its value a key is leased with %+v", got)
 		}
 		settle(time.Second)
-		if n.beat.Generation != before {
+		if n.generation.Load() != before {
 			t.Error("the eviction of values changed the generation")
 		}
 	})
@@ -196,21 +197,21 @@ func TestEvictedTombstoneChangesTheGeneration(t *testing.T) {
 		defer l.Close()
 		n := listen(t, l)
 		close(n.hangs)
-		before := n.beat.Generation
+		before := n.generation.Load()
 		for i := range 100 {
 			fence(t, l, fmt.Sprint(i), 9)
 		}
 		settle(time.Second)
-		if n.beat.Generation == before {
+		if n.generation.Load() == before {
 			t.Error("tombstones were evicted, and the generation is the same")
 		}
-		after := n.beat.Generation
+		after := n.generation.Load()
 		time.Sleep(time.Hour)
 		for i := range 20 { // in the place of those that have ended
 			fence(t, l, fmt.Sprint("later", i), 9)
 		}
 		settle(time.Second)
-		if n.beat.Generation != after {
+		if n.generation.Load() != after {
 			t.Error("tombstones that had ended changed the generation")
 		}
 	})
@@ -227,12 +228,12 @@ func TestAListenerThatFallsBehindIsLost(t *testing.T) {
 		}
 		close(n.hangs)
 		settle(time.Second)
-		if n.lost != 2 { // once when it came
-			t.Errorf("it was told Lost %d times, want 2", n.lost)
+		if n.lost.Load() != 2 { // once when it came
+			t.Errorf("it was told Lost %d times, want 2", n.lost.Load())
 		}
 		l.Close()
 		synctest.Wait()
-		if n.lost != 3 {
+		if n.lost.Load() != 3 {
 			t.Error("the end of the layer was not told as Lost")
 		}
 	})
