@@ -73,6 +73,7 @@ func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, err
 		return nil, r.withoutRemote(ctx, missing)
 	}
 	var wait []int
+	var foreign []Fence
 	var asks []LeaseAsk
 	var asked []int
 	for j, i := range missing {
@@ -82,7 +83,11 @@ func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, err
 		ask := LeaseAsk{Key: r.texts[i], Lease: newID(), Holder: r.stack.link.holder, TTL: r.leaseTTL()}
 		switch rec := records[j]; rec.State {
 		case Filled:
-			ask.Renew = Stamp(rec.Value)
+			if len(rec.Value) < StampSize || Stamp(rec.Value) == (Stamp{}) { // foreign bytes, which nothing can renew
+				foreign = append(foreign, Fence{Key: r.texts[i], TTL: tombstoneTTL})
+			} else {
+				ask.Renew = Stamp(rec.Value)
+			}
 		case Leased, Renewing:
 			if !r.dead(ctx, i, rec) {
 				wait = append(wait, i)
@@ -94,6 +99,11 @@ func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, err
 	}
 	if len(asks) == 0 {
 		return wait, nil
+	}
+	if len(foreign) > 0 {
+		if err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Fence(ctx, foreign) }); err != nil {
+			return nil, r.withoutRemote(ctx, append(wait, asked...))
+		}
 	}
 	answers, err := r.lease(ctx, asks)
 	if err != nil {

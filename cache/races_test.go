@@ -1,0 +1,21 @@
+package cache_test
+
+import (
+	"testing"
+
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/cache/cachetest"
+	"github.com/freshet/freshet/cache/memory"
+)
+
+func TestRaces(t *testing.T) {
+	var layer *memory.Layer
+	var of *testing.T
+	cachetest.Races(t, cachetest.Backend{Open: func(t *testing.T) cache.Remote {
+		if of != t {
+			of, layer = t, memory.New(memory.Options{})
+			t.Cleanup(func() { layer.Close() })
+		}
+		return layer
+	}})
+}
