@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/store"
 )
@@ -120,6 +122,13 @@ type (
 	}
 )
 
+// cached names what is cached: a key of a space, all of a space, or what bears
+// a tag.
+type cached struct {
+	Space, Key, Tag string
+	All             bool // of the space
+}
+
 // Verified is what Verify found.
 type Verified struct {
 	Checked int               `json:"checked"`
@@ -168,6 +177,16 @@ var (
 	verify = newOp("verify", func(ctx context.Context, n *Node, in verification) (Verified, error) {
 		return n.verify(ctx, in)
 	})
+	cacheGet = newOp("cache.get", func(ctx context.Context, n *Node, in cached) (cache.Inspection, error) {
+		out, err := n.stack.Inspect(ctx, in.Space, in.Key)
+		return out, n.spaceError(err)
+	})
+	cachePurge = newOp("cache.purge", func(ctx context.Context, n *Node, in cached) (none, error) {
+		return none{}, n.spaceError(n.purge(ctx, in))
+	})
+	cacheStats = newOp("cache.stats", func(_ context.Context, n *Node, _ none) ([]cache.Stats, error) {
+		return n.stack.Stats(), nil
+	})
 	backup = newOp("backup", func(ctx context.Context, n *Node, file string) (none, error) {
 		return none{}, n.store.Backup(ctx, file)
 	})
@@ -209,9 +228,60 @@ func (a *Admin) Verify(ctx context.Context, sample int, fix bool) (Verified, err
 	return verify.do(ctx, a, verification{sample, fix})
 }
 
+// CacheGet tells what the serving node's caches hold under a key.
+func (a *Admin) CacheGet(ctx context.Context, space, key string) (cache.Inspection, error) {
+	return cacheGet.do(ctx, a, cached{Space: space, Key: key})
+}
+
+// CachePurge ends what all nodes' caches hold under a key of a space.
+func (a *Admin) CachePurge(ctx context.Context, space, key string) error {
+	_, err := cachePurge.do(ctx, a, cached{Space: space, Key: key})
+	return err
+}
+
+// CachePurgeSpace ends all that a space holds, on all nodes.
+func (a *Admin) CachePurgeSpace(ctx context.Context, space string) error {
+	_, err := cachePurge.do(ctx, a, cached{Space: space, All: true})
+	return err
+}
+
+// CachePurgeTag ends all that bears a tag, in all spaces and on all nodes.
+func (a *Admin) CachePurgeTag(ctx context.Context, tag string) error {
+	_, err := cachePurge.do(ctx, a, cached{Tag: tag})
+	return err
+}
+
+// CacheStats tells what each space of the serving node has done.
+func (a *Admin) CacheStats(ctx context.Context) ([]cache.Stats, error) {
+	return cacheStats.do(ctx, a, none{})
+}
+
 // Backup writes a copy of the data into a new file; the path must be absolute.
 func (a *Admin) Backup(ctx context.Context, file string) error {
 	_, err := backup.do(ctx, a, file)
+	return err
+}
+
+func (n *Node) purge(ctx context.Context, what cached) error {
+	switch {
+	case what.Tag != "":
+		return n.stack.InvalidateTags(ctx, what.Tag)
+	case what.All:
+		return n.stack.InvalidateAll(ctx, what.Space)
+	}
+	return n.stack.InvalidateKey(ctx, what.Space, what.Key)
+}
+
+// spaceError says which spaces there are to who names another.
+func (n *Node) spaceError(err error) error {
+	if errors.Is(err, cache.ErrUnknownSpace) {
+		return &freshet.Error{
+			Code: freshet.CodeNotFound, Message: "there is no such space; there are " + strings.Join(n.stack.Names(), ", "), Err: err,
+		}
+	}
+	if errors.Is(err, cache.ErrKey) {
+		return &freshet.Error{Code: freshet.CodeInvalid, Field: "key", Message: "is not a number, as the keys of this space are", Err: err}
+	}
 	return err
 }
 

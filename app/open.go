@@ -142,7 +142,7 @@ func policies(cfg *config.Config) map[string]cache.Policy {
 	for space, p := range cfg.Cache.Policies {
 		out[space] = cache.Policy{
 			TTL: set(p.TTL, 0), StaleFor: set(p.Stale, -1), Jitter: float64(set(p.Jitter, -1)),
-			NegativeTTL: set(p.NegativeTTL, -1), SoftTimeout: set(p.SoftTimeout, 0),
+			NegativeTTL: set(p.NegativeTTL, -1), RefreshAhead: float64(set(p.RefreshAhead, -1)), SoftTimeout: set(p.SoftTimeout, 0),
 			HardTimeout: set(p.HardTimeout, 0), MaxEntries: set(p.MaxEntries, 0),
 		}
 	}

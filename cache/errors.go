@@ -16,6 +16,8 @@ const (
 	ErrNoChannel = constError("cache: the remote layer has no channel")
 	// ErrTooLarge: a value is too long for the remote layer, which holds nothing in its place.
 	ErrTooLarge = constError("cache: value too large")
+	// ErrKey: a text is no key of the space it is for.
+	ErrKey = constError("cache: not a key")
 	// ErrUnknownSpace: an operation named a space that nobody has defined.
 	ErrUnknownSpace = constError("cache: unknown space")
 )

@@ -66,7 +66,7 @@ func (c *Cache[K, V]) parseRemoteText(text string) (key, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return key{}, fmt.Errorf("read key %q of %s: %w", text, c.name, err)
+		return key{}, fmt.Errorf("%w: %q is not a number, as the keys of %s are", ErrKey, text, c.name)
 	}
 	return key{n: n}, nil
 }

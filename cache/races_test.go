@@ -8,13 +8,19 @@ import (
 	"github.com/freshet/freshet/cache/memory"
 )
 
+// newLayer is a remote layer in the memory of this process.
+func newLayer(t *testing.T) *memory.Layer {
+	layer := memory.New(memory.Options{})
+	t.Cleanup(func() { layer.Close() })
+	return layer
+}
+
 func TestRaces(t *testing.T) {
 	var layer *memory.Layer
 	var of *testing.T
 	cachetest.Races(t, cachetest.Backend{Open: func(t *testing.T) cache.Remote {
 		if of != t {
-			of, layer = t, memory.New(memory.Options{})
-			t.Cleanup(func() { layer.Close() })
+			of, layer = t, newLayer(t)
 		}
 		return layer
 	}})

@@ -77,6 +77,7 @@ type space interface {
 	snapshot() Stats
 	invalidateAll(context.Context) error
 	invalidateText(ctx context.Context, key string) error
+	inspect(ctx context.Context, key string) (Inspection, error)
 	told(key string) error
 	refuseLoads() (longest time.Duration) // how long a load in flight may still take
 	stop()

@@ -57,21 +57,25 @@ type Feed struct {
 	FanoutChunk    int    `key:"fanout_chunk" default:"1000" min:"1" max:"100000" help:"Followers served by one resumable step of a fan-out."`
 }
 
-// Cache holds a policy for each space.
+// Cache says where caches keep what they hold, and holds a policy for each space.
 type Cache struct {
+	Remote   Secret        `key:"remote" default:"" help:"Layer that nodes share: redis://, rediss://, redis-cluster://h1,h2 or memcached://h1,h2; empty: memory alone. It may bear a password, so it is never printed."`
+	MaxStale time.Duration `key:"max_stale" default:"1s" min:"100ms" max:"1m" help:"Longest time a node serves what another has invalidated, also when it can't hear of it."`
+
 	// Policies is by space; a space that is absent has the zero Policy: nothing set.
 	Policies map[string]Policy `key:"policies" names:"user,post,counts,relations,liked,ref,session,key" help:"Overrides by space; what is not set is the space's own default"`
 }
 
 // Policy overrides how one space is cached; nil leaves the space's own default.
 type Policy struct {
-	TTL         *time.Duration `key:"ttl" min:"1ms" max:"365d" example:"5m" help:"How long a value is fresh."`
-	Stale       *time.Duration `key:"stale" min:"0s" max:"365d" example:"1h" help:"How long after that it may still be served while its source fails or is asked again."`
-	Jitter      *Ratio         `key:"jitter" min:"0%" max:"100%" example:"10%" help:"Share of the TTL by which expiries are spread."`
-	NegativeTTL *time.Duration `key:"negative_ttl" min:"0s" max:"365d" example:"5s" help:"How long an absence is remembered; 0s: not at all."`
-	SoftTimeout *time.Duration `key:"soft_timeout" min:"1ms" max:"10m" atmost:"hard_timeout" example:"100ms" help:"Wait for the source before a stale value is served instead."`
-	HardTimeout *time.Duration `key:"hard_timeout" min:"1ms" max:"10m" example:"2s" help:"Wait for the source before a load fails."`
-	MaxEntries  *int           `key:"max_entries" min:"1" max:"1000000000" example:"100000" help:"Entries kept in memory."`
+	TTL          *time.Duration `key:"ttl" min:"1ms" max:"365d" example:"5m" help:"How long a value is fresh."`
+	Stale        *time.Duration `key:"stale" min:"0s" max:"365d" example:"1h" help:"How long after that it may still be served while its source fails or is asked again."`
+	Jitter       *Ratio         `key:"jitter" min:"0%" max:"100%" example:"10%" help:"Share of the TTL by which expiries are spread."`
+	NegativeTTL  *time.Duration `key:"negative_ttl" min:"0s" max:"365d" example:"5s" help:"How long an absence is remembered; 0s: not at all."`
+	SoftTimeout  *time.Duration `key:"soft_timeout" min:"1ms" max:"10m" atmost:"hard_timeout" example:"100ms" help:"Wait for the source before a stale value is served instead."`
+	RefreshAhead *Ratio         `key:"refresh_ahead" min:"0%" max:"10000%" example:"100%" help:"How eagerly what is read is loaded again before it expires: 100% is about as long before as a load takes, 0% not at all."`
+	HardTimeout  *time.Duration `key:"hard_timeout" min:"1ms" max:"10m" example:"2s" help:"Wait for the source before a load fails."`
+	MaxEntries   *int           `key:"max_entries" min:"1" max:"1000000000" example:"100000" help:"Entries kept in memory."`
 }
 
 // Store tunes the embedded store.

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshet/freshet/app"
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/config"
+)
+
+func (x *cli) cache() *cobra.Command {
+	cmd := &cobra.Command{Use: "cache", Short: "Look into the caches of a running node, and empty them"}
+	cmd.AddCommand(x.cacheGet(), x.cachePurge(), x.cacheStats())
+	return cmd
+}
+
+func (x *cli) cacheGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "get SPACE KEY", Short: "Show what each layer holds under a key",
+		Long: "get shows what memory and the remote layer hold under a key, and changes nothing. Keys are what the API calls ids.",
+		Args: cobra.ExactArgs(2),
+	}
+	return x.onExisting(cmd, func(ctx context.Context, _ *config.Config, a *app.Admin, args []string) error {
+		in, err := a.CacheGet(ctx, args[0], args[1])
+		if err != nil {
+			return err
+		}
+		return x.print(in, func(w io.Writer) {
+			printLayer(w, "memory", in.Memory)
+			if in.Remote != nil {
+				printLayer(w, "remote", *in.Remote)
+			}
+		})
+	})
+}
+
+func printLayer(w io.Writer, name string, l cache.Layer) {
+	fmt.Fprintf(w, "%s: %s", name, l.State)
+	switch {
+	case l.FreshFor > 0:
+		fmt.Fprintf(w, ", for another %v", l.FreshFor.Round(time.Millisecond))
+	case l.FreshFor < 0:
+		fmt.Fprintf(w, ", for %v", -l.FreshFor.Round(time.Millisecond))
+	}
+	if l.Missing {
+		fmt.Fprint(w, ", known to be missing")
+	}
+	if l.Bytes > 0 {
+		fmt.Fprintf(w, ", %d bytes", l.Bytes)
+	}
+	fmt.Fprintln(w)
+	if l.Value != nil {
+		fmt.Fprintf(w, "  %s\n", l.Value)
+	}
+}
+
+func (x *cli) cachePurge() *cobra.Command {
+	var tag string
+	var all bool
+	cmd := &cobra.Command{
+		Use: "purge SPACE KEY | SPACE --all | --tag TAG", Short: "End what the caches of all nodes hold",
+		Long: "purge ends what is cached under a key, in a space, or under a tag: the next read asks the store.",
+		Args: cobra.MaximumNArgs(2),
+	}
+	cmd.Flags().StringVar(&tag, "tag", "", "end what bears this tag, in all spaces")
+	cmd.Flags().BoolVar(&all, "all", false, "end all of the space")
+	return x.onExisting(cmd, func(ctx context.Context, _ *config.Config, a *app.Admin, args []string) (err error) {
+		switch {
+		case tag != "" && len(args) == 0 && !all:
+			err = a.CachePurgeTag(ctx, tag)
+		case tag == "" && all && len(args) == 1:
+			err = a.CachePurgeSpace(ctx, args[0])
+		case tag == "" && !all && len(args) == 2:
+			err = a.CachePurge(ctx, args[0], args[1])
+		default:
+			return usageError{errors.New("what to purge is not clear"), "usage: " + cmd.UseLine() + ": a space and a key, a space with --all, or --tag alone"}
+		}
+		if err != nil {
+			return err
+		}
+		return x.print(struct{}{}, func(w io.Writer) { fmt.Fprintln(w, "purged") })
+	})
+}
+
+func (x *cli) cacheStats() *cobra.Command {
+	cmd := &cobra.Command{Use: "stats", Short: "Show what each space of the running node has done", Args: cobra.NoArgs}
+	return x.onExisting(cmd, func(ctx context.Context, _ *config.Config, a *app.Admin, _ []string) error {
+		stats, err := a.CacheStats(ctx)
+		if err != nil {
+			return err
+		}
+		return x.print(stats, func(w io.Writer) {
+			t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+			fmt.Fprintln(t, "SPACE\tENTRIES\tHITS\tMISSES\tREMOTE HITS\tLOADS\tERRORS\tSTALE\tEVICTED\t")
+			for _, s := range stats {
+				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Name, s.Entries, s.Hits, s.Misses, s.RemoteHits,
+					s.Loads, s.LoadErrors, s.StaleServed, s.Evictions)
+			}
+			t.Flush()
+		})
+	})
+}
