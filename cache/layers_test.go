@@ -203,9 +203,8 @@ func TestRefreshAhead(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		// The first read waits; XFetch at beta 1 leaves a share of 1/e of a load's time to chance at each end, and the
-		// failure costs one.
-		if n := loads.Load(); n < 20 || n > 30 || slow > 12 {
+		// The first read waits. With ten reads a second and loads of one, XFetch at beta 1 renews 2.3 s ahead in the mean.
+		if n := loads.Load(); n < 20 || n > 30 || slow > 4 {
 			t.Errorf("%d loads in 20 minutes, %d reads had to wait", n, slow)
 		}
 		if loads.Load() <= int64(slow) {
@@ -303,7 +302,8 @@ func TestInspect(t *testing.T) {
 		return in
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for in := look("1"); in.Remote.State != "fresh" || in.Memory.State != "fresh"; in = look("1") { // until the layer is known
+	in := look("1")
+	for ; in.Remote.State != "fresh" || in.Memory.State != "fresh"; in = look("1") { // until the layer is known
 		if err := c.Invalidate(t.Context(), 1); err != nil || time.Now().After(deadline) {
 			t.Fatalf("the layer is not used: %v", err)
 		}
@@ -311,7 +311,7 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if in := look("1"); in.Memory.State != "fresh" || string(in.Memory.Value) != `"one"` || string(in.Remote.Value) != `"one"` || in.Remote.Bytes == 0 {
+	if string(in.Memory.Value) != `"one"` || string(in.Remote.Value) != `"one"` || in.Remote.Bytes == 0 {
 		t.Errorf("%+v %+v", in, in.Remote)
 	}
 	if err := s.InvalidateKey(t.Context(), "value", "1"); err != nil {

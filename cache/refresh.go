@@ -7,22 +7,31 @@ import (
 	"time"
 )
 
-// planRefresh draws when e is to be loaded again ahead of its end, by what a load costs (XFetch: Vattani, Chierichetti,
-// Lowenstein, "Optimal probabilistic cache stampede prevention", 2015). The paper draws at each read; drawn once for each
-// entry a hit compares two numbers, and it is still spread over the nodes.
+// refreshWindow is how many times beta × the cost of its load before the end of an entry reads begin to draw: earlier than
+// that one in 10^8 would renew it.
+const refreshWindow = 18
+
+// planRefresh notes from when on a read of e may renew it, by what its load cost.
 func (c *Cache[K, V]) planRefresh(e *entry, cost time.Duration) {
 	beta := c.policy.RefreshAhead
 	if beta == 0 || !e.found {
 		return
 	}
-	early := float64(max(cost, clockResolution)) * beta * -math.Log(1-rand.Float64())
+	early := refreshWindow * beta * float64(max(cost, clockResolution))
 	e.refreshAt = max(1, e.freshUntil-int64(min(early, float64(century))))
 }
 
-// refreshAhead begins the load of an entry whose time for that has come. Nobody waits for it, and its failure is told to the
-// observer alone: the next read of an entry that has ended tries again.
+// refreshAhead begins the load of an entry if the read draws so: the nearer the end, the more likely (XFetch: Vattani,
+// Chierichetti, Lowenstein, "Optimal probabilistic cache stampede prevention", 2015), so that of many readers on many nodes
+// few do, and early enough. Nobody waits for the load, and its failure is told to the observer alone: the next read of an
+// entry that has ended tries again.
 func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry) {
-	if c.clock.NowNano() < e.refreshAt || !e.refreshing.CompareAndSwap(false, true) {
+	now := c.clock.NowNano()
+	if now < e.refreshAt {
+		return
+	}
+	scale := float64(e.freshUntil-e.refreshAt) / refreshWindow // beta × cost
+	if float64(e.freshUntil-now) > scale*-math.Log(1-rand.Float64()) || !e.refreshing.CompareAndSwap(false, true) {
 		return
 	}
 	c.flights.mu.Lock()
