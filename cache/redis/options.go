@@ -218,6 +218,9 @@ func database(text string) (int, error) {
 // Open connects to Redis and fails if it does not answer.
 func Open(ctx context.Context, o Options) (*Remote, error) {
 	o = o.withDefaults()
+	if strings.ContainsAny(o.Prefix, "{}") {
+		return nil, wrong("the hash tag comes after the prefix: choose one without braces", "prefix %q", o.Prefix)
+	}
 	r := &Remote{o: o, client: o.Client, keys: keyspace(o.Prefix), closing: make(chan struct{})}
 	if r.client == nil {
 		option, client, err := o.client()

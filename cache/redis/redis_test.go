@@ -1,7 +1,10 @@
 package redis_test
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/redis/rueidis"
 
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/cache/cachetest"
@@ -36,13 +39,63 @@ func TestRemoteOnCluster(t *testing.T) {
 
 func TestChannel(t *testing.T) {
 	server := testenv.StartRedis(t)
-	cachetest.Channel(t, func(t *testing.T) cachetest.Node { return node(t, server.Addr) })
+	cachetest.Channel(t, func(t *testing.T) cachetest.Node {
+		relay := testenv.StartRelay(t, server.Addr)
+		r := open(t, redis.Options{URL: "redis://" + relay.Addr})
+		return cachetest.Node{Remote: r, Channel: r, Cut: relay.Cut, Trust: redis.DefaultTrust}
+	})
 }
 
-// node comes to a server by a relay of its own, which can be cut.
-func node(t *testing.T, addr string) cachetest.Node {
-	relay := testenv.StartRelay(t, addr)
-	o := redis.Options{URL: "redis://" + relay.Addr}
-	r := open(t, o)
-	return cachetest.Node{Remote: r, Channel: r, Cut: relay.Cut, Trust: redis.DefaultTrust}
+func TestChannelOnCluster(t *testing.T) {
+	cluster := testenv.StartRedisCluster(t)
+	next := 0
+	cachetest.Channel(t, func(t *testing.T) cachetest.Node {
+		r := open(t, redis.Options{URL: "redis-cluster://" + strings.Join(cluster.Addrs(), ",")})
+		cut := func() { // one master after the other
+			killTracked(t, cluster.Masters[next%3].Addr)
+			next++
+		}
+		return cachetest.Node{Remote: r, Channel: r, Cut: cut, Trust: redis.DefaultTrust}
+	})
+}
+
+// raw is a client of its own, for what the remote layer has no words for.
+func raw(t *testing.T, addr string) rueidis.Client {
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, ForceSingleClient: true, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func tell(t *testing.T, c rueidis.Client, words ...string) string {
+	t.Helper()
+	m, err := c.Do(t.Context(), c.B().Arbitrary(words...).Build()).ToMessage()
+	if err != nil {
+		t.Fatalf("%q: %v", words, err)
+	}
+	text, _ := m.ToString()
+	return text
+}
+
+// tracked lists the connections that broadcasts go to, by their ids.
+func tracked(t *testing.T, c rueidis.Client) (ids []string) {
+	t.Helper()
+	for line := range strings.Lines(tell(t, c, "CLIENT", "LIST")) {
+		_, flags, _ := strings.Cut(line, " flags=")
+		flags, _, _ = strings.Cut(flags, " ")
+		id, _, _ := strings.Cut(strings.TrimPrefix(line, "id="), " ")
+		if strings.Contains(flags, "B") {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func killTracked(t *testing.T, addr string) {
+	c := raw(t, addr)
+	for _, id := range tracked(t, c) {
+		tell(t, c, "CLIENT", "KILL", "ID", id)
+	}
 }
