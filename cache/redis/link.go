@@ -57,7 +57,7 @@ func (r *Remote) introduce(ctx context.Context, l *link) error {
 			return err
 		}
 	}
-	info, err := answers[1].ToString()
+	info, err := verbatim(answers[1])
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,12 @@ func isMaster(r rueidis.RedisResult) bool {
 	}
 	role, err := a[0].ToString()
 	return err == nil && role == "master"
+}
+
+// verbatim is the text of an answer that RESP3 marks as such, with its kind in front.
+func verbatim(r rueidis.RedisResult) (string, error) {
+	text, err := r.ToString()
+	return strings.TrimPrefix(text, "txt:"), err
 }
 
 // infoField finds "name:value" in a text of INFO.
