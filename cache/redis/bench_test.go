@@ -46,10 +46,10 @@ func benchmarkGet(b *testing.B, addr string, callers int, flush time.Duration) {
 		b.Fatal(err)
 	}
 
+	keys := []string{"k"}
 	layer := func() error {
-		out := make([]cache.Record, 1)
-		keys := [1]string{"k"}
-		return r.Get(ctx, keys[:], out)
+		var out [1]cache.Record
+		return r.Get(ctx, keys, out[:])
 	}
 	raw := func() error {
 		_, err := bare.Do(ctx, bare.B().Get().Key("bare").Build()).AsBytes()
