@@ -39,6 +39,7 @@ type Node struct {
 	lock   *litedb.Lock
 	file   *litedb.DB
 	store  *sqlite.DB
+	remote cache.Remote // the caches' shared layer; nil: none
 	stack  *cache.Stack
 	social *social.Service
 	jobs   *jobsqlite.Engine
@@ -82,7 +83,14 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return fmt.Errorf("open store: %w", err)
 	}
 	n.store = sqlite.New(n.file)
-	if n.stack, err = cache.NewStack(cache.Options{Policies: policies(n.cfg)}); err != nil {
+	if n.remote, err = n.openRemote(ctx); err != nil {
+		return err
+	}
+	// The embedded store has one process, this one: nothing changes behind its memory.
+	n.stack, err = cache.NewStack(cache.Options{
+		Policies: policies(n.cfg), Remote: n.remote, MaxStale: n.cfg.Cache.MaxStale, OnlyNode: true,
+	})
+	if err != nil {
 		return err
 	}
 	n.social = social.New(social.Options{
@@ -113,12 +121,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 // more than once.
 func (n *Node) Close() error {
 	var errs []error
-	for _, c := range []io.Closer{closer(n.jobs), closer(n.stack), closer(n.file)} {
+	for _, c := range []io.Closer{closer(n.jobs), closer(n.stack), n.remote, closer(n.file)} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}
 	}
-	n.jobs, n.stack, n.file = nil, nil, nil
+	n.jobs, n.stack, n.remote, n.file = nil, nil, nil, nil
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 		n.lock = nil

@@ -73,6 +73,11 @@ type oracle struct {
 }
 
 func openOracle(t feedtest.T, mode feed.Mode, users int) *oracle {
+	return openOracleOn(t, mode, users, func(*config.Config) {})
+}
+
+// openOracleOn opens one whose settings are changed by set.
+func openOracleOn(t feedtest.T, mode feed.Mode, users int, set func(*config.Config)) *oracle {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "freshet-oracle-")
 	if err != nil {
@@ -81,6 +86,7 @@ func openOracle(t feedtest.T, mode feed.Mode, users int) *oracle {
 	o := &oracle{cfg: config.Default()}
 	o.cfg.Data, o.cfg.Feed.Mode = dir, string(mode)
 	o.cfg.Feed.TimelineLength = 50 // small, so that feeds run below what timelines cover
+	set(o.cfg)
 	t.Cleanup(func() {
 		if err := o.close(); err != nil {
 			t.Logf("close: %v", err)
