@@ -14,11 +14,12 @@ import (
 
 // link is one connection to a server.
 //
-//	callers ──send──▶ out ──▶ write (serve) ──▶ server ──▶ read ──finish──▶ callers
+//	callers ──send──▶ out ──▶ flush (serve) ──▶ server ──▶ read ──finish──▶ callers
 //	             └──▶ waiting, in the same order ────────────┘
 //
-// What callers send while a write is under way is written with the next. A link fails once and for all, and everything
-// that waits with it.
+// What callers send while a write is under way is written with the next. A caller who is alone writes himself: the socket's
+// buffer is empty then, so it does not block, and nobody has to wake. A link fails once and for all, and everything that
+// waits with it.
 type link struct {
 	server  *server
 	conn    net.Conn
@@ -30,6 +31,8 @@ type link struct {
 
 	mu      sync.Mutex
 	out     []byte
+	spare   []byte  // of the last write, to be used again
+	writing bool    // somebody writes
 	waiting []*call // for their answers, in order; from head on
 	head    int
 	current *call // whose answers are being read
@@ -41,7 +44,8 @@ const (
 	maxWaiting   = 1 << 14 // calls that wait with one link
 	keepOut      = 1 << 20 // of a write buffer
 	readBuffer   = 64 << 10
-	ticksTimeout = 4 // how many ticks of the link a timeout has
+	mostInline   = 16 << 10 // what a caller writes himself
+	ticksTimeout = 4        // how many ticks of the link a timeout has
 )
 
 var (
@@ -64,12 +68,21 @@ func (l *link) send(c *call) error {
 	l.out = append(l.out, c.out...)
 	l.waiting = append(l.waiting, c)
 	c.sent = l.tick
+	alone := !l.writing && len(l.waiting)-l.head == 1 && len(l.out) <= mostInline
 	l.mu.Unlock()
+	if alone {
+		l.flush()
+	} else {
+		l.rouse()
+	}
+	return nil
+}
+
+func (l *link) rouse() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 func (l *link) sendable() error {
@@ -98,19 +111,11 @@ func (l *link) do(ctx context.Context, c *call) error {
 func (l *link) serve(ctx context.Context, timeout time.Duration) {
 	ticker := time.NewTicker(max(timeout/ticksTimeout, time.Millisecond))
 	defer ticker.Stop()
-	var spare []byte
 	for {
 		select {
 		case <-l.wake:
 			runtime.Gosched() // who is about to send is written with this
-			buf := l.swap(spare)
-			if err := l.write(buf, timeout); err != nil {
-				l.fail(err)
-				return
-			}
-			if spare = buf[:0]; cap(buf) > keepOut {
-				spare = nil
-			}
+			l.flush()
 		case <-ticker.C:
 			if l.stalled() {
 				l.fail(errTimeout)
@@ -125,24 +130,34 @@ func (l *link) serve(ctx context.Context, timeout time.Duration) {
 	}
 }
 
-// swap takes what is to be written.
-func (l *link) swap(spare []byte) []byte {
+// flush writes what there is to write. While somebody else does, he is to do it.
+func (l *link) flush() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	if l.writing || len(l.out) == 0 {
+		l.mu.Unlock()
+		return
+	}
 	buf := l.out
-	l.out = spare
-	return buf
-}
+	l.out, l.spare, l.writing = l.spare, nil, true
+	l.mu.Unlock()
 
-func (l *link) write(buf []byte, timeout time.Duration) error {
-	if len(buf) == 0 {
-		return nil
+	err := l.conn.SetWriteDeadline(time.Now().Add(l.server.options.Timeout))
+	if err == nil {
+		_, err = l.conn.Write(buf)
 	}
-	if err := l.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
+
+	l.mu.Lock()
+	l.writing = false
+	if cap(buf) <= keepOut {
+		l.spare = buf[:0]
 	}
-	_, err := l.conn.Write(buf)
-	return err
+	more := len(l.out) > 0
+	l.mu.Unlock()
+	if err != nil {
+		l.fail(err)
+	} else if more {
+		l.rouse()
+	}
 }
 
 // stalled tells whether the answer that is due has not come for a timeout.

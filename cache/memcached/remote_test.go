@@ -406,6 +406,40 @@ func TestEvictedUnderALease(t *testing.T) {
 	}
 }
 
+// hooked is a connection that calls before before it writes a compare-and-swap.
+type hooked struct {
+	net.Conn
+	before func()
+}
+
+func (h hooked) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(" C")) {
+		h.before()
+	}
+	return h.Conn.Write(b)
+}
+
+// TestAFenceBetweenReadAndFill: the fill has read that its lease is held, and then comes the fence.
+func TestAFenceBetweenReadAndFill(t *testing.T) {
+	server := testenv.StartMemcached(t)
+	other := open(t, memcached.Options{Servers: []string{server.Addr}})
+	var fences sync.Once
+	c := open(t, memcached.Options{
+		Servers: []string{server.Addr},
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			return hooked{conn, func() { fences.Do(func() { other.fence("k", 7) }) }}, err
+		},
+	})
+	c.lease("k", 1)
+	if c.fill("k", 1, aValue) {
+		t.Error("a fill won over a fence")
+	}
+	if got := c.lease("k", 2); !got.Granted || got.Fence.Offset != 7 {
+		t.Errorf("after the fence the key is leased with %+v", got)
+	}
+}
+
 // TestFenceAgainstFill: whichever comes first, after the fence nothing is there that was leased before.
 func TestFenceAgainstFill(t *testing.T) {
 	server := testenv.StartMemcached(t)

@@ -108,16 +108,8 @@ func (s *server) greet(ctx context.Context, l *link) error {
 	c := l.newCall(0)
 	c.stats = new(stats)
 	c.out = append(c.out, "stats\r\nstats settings\r\n"...)
-	// Nobody serves yet, so the call is written here.
-	c.claimed.Store(false)
-	if err := l.send(c); err != nil {
-		return err
-	}
 	before := time.Now()
-	if err := l.write(l.swap(nil), s.options.Timeout); err != nil {
-		l.fail(err)
-	}
-	if err := c.wait(ctx); err != nil {
+	if err := l.do(ctx, c); err != nil { // alone on its link, it is written though nobody serves yet
 		return err
 	}
 	st := *c.stats
