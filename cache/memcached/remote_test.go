@@ -406,14 +406,14 @@ func TestEvictedUnderALease(t *testing.T) {
 	}
 }
 
-// hooked is a connection that calls before before it writes a compare-and-swap.
+// hooked is a connection that calls before before it stores in place of something.
 type hooked struct {
 	net.Conn
 	before func()
 }
 
 func (h hooked) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte(" C")) {
+	if bytes.Contains(b, []byte("ms k ")) && !bytes.Contains(b, []byte(" ME")) {
 		h.before()
 	}
 	return h.Conn.Write(b)
