@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/freshet/freshet/cache"
@@ -122,7 +123,7 @@ func positionsCompareAsNumbers(b *bench) {
 
 func fenceGrantsALease(b *bench) {
 	for _, p := range []position.Position{{}, at(1, 1, 5)} {
-		k := b.key("k")
+		k := b.key(fmt.Sprint(p))
 		before, _ := b.lease(k)
 		lease, holder := newLease(), newLease()
 		b.fence(cache.Fence{Key: k, At: p, Lease: lease, Holder: holder})

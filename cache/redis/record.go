@@ -1,0 +1,60 @@
+package redis
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/position"
+)
+
+// The first byte of a record.
+const (
+	kindValue    = 'v'
+	kindLease    = 'l'
+	kindRenewing = 's'
+)
+
+const (
+	idLen       = len(cache.ID{})
+	headLen     = 1 + 2*idLen // kind, lease, holder
+	positionLen = 8 + 4 + 8   // big-endian, so that bytes compare as the numbers do
+)
+
+var errRecord = errors.New("redis: a record cannot be read: is the prefix used by something else?")
+
+// parseRecord reads what GET returned. The record's value shares memory with raw, which is nobody else's.
+func parseRecord(raw []byte, out *cache.Record) error {
+	*out = cache.Record{}
+	switch {
+	case len(raw) > cache.StampSize && raw[0] == kindValue:
+		out.State, out.Value = cache.Filled, raw[1:]
+		return nil
+	case len(raw) >= headLen && raw[0] == kindLease:
+		out.State = cache.Leased
+	case len(raw) >= headLen+cache.StampSize && raw[0] == kindRenewing:
+		out.State, out.Value = cache.Renewing, raw[headLen:]
+	default:
+		return errRecord
+	}
+	copy(out.Lease[:], raw[1:])
+	copy(out.Holder[:], raw[1+idLen:])
+	return nil
+}
+
+func formatPosition(p position.Position) string {
+	var b [positionLen]byte
+	binary.BigEndian.PutUint64(b[:], p.System)
+	binary.BigEndian.PutUint32(b[8:], p.Timeline)
+	binary.BigEndian.PutUint64(b[12:], p.Offset)
+	return string(b[:])
+}
+
+func parsePosition(s string) (p position.Position) {
+	if len(s) == positionLen {
+		p.System = binary.BigEndian.Uint64([]byte(s))
+		p.Timeline = binary.BigEndian.Uint32([]byte(s[8:]))
+		p.Offset = binary.BigEndian.Uint64([]byte(s[12:]))
+	}
+	return p
+}
