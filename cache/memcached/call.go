@@ -36,6 +36,14 @@ func (l *link) newCall(n int) *call {
 	return c
 }
 
+// newStats returns a call that asks a server what it is.
+func (l *link) newStats() *call {
+	c := l.newCall(0)
+	c.stats = new(stats)
+	c.out = append(c.out, "stats\r\nstats settings\r\n"...)
+	return c
+}
+
 // free gives back a call that is its caller's.
 func (c *call) free() {
 	const keep = 64 << 10 // what a call of usual size takes; more is left to the garbage collector

@@ -3,7 +3,18 @@ package memcached
 import (
 	"bufio"
 	"crypto/sha256"
+	"time"
 )
+
+// Clock is a server's.
+type Clock struct{ clock }
+
+func (c *Clock) Observe(second uint64, before, after time.Time) { c.observe(second, before, after) }
+
+func (c *Clock) Seconds() float64 {
+	now, _ := c.now()
+	return float64(now.UnixMilli()) / 1000
+}
 
 // PretendRestart has every connection believe in another life of its server.
 func (r *Remote) PretendRestart(epoch uint64) {

@@ -111,22 +111,41 @@ func (l *link) do(ctx context.Context, c *call) error {
 func (l *link) serve(ctx context.Context, timeout time.Duration) {
 	ticker := time.NewTicker(max(timeout/ticksTimeout, time.Millisecond))
 	defer ticker.Stop()
+	asks := asker{link: l, asked: time.Now()}
 	for {
 		select {
 		case <-l.wake:
-			runtime.Gosched() // who is about to send is written with this
+			l.gather()
 			l.flush()
 		case <-ticker.C:
 			if l.stalled() {
 				l.fail(errTimeout)
 				return
 			}
+			asks.tick()
 		case <-l.dead:
 			return
 		case <-ctx.Done():
 			l.fail(ErrClosed)
 			return
 		}
+	}
+}
+
+// gather lets others run for as long as they send more: what is written together costs one system call here, and one or two
+// at the server.
+func (l *link) gather() {
+	const most = 8 // turns
+	before := -1
+	for range most {
+		l.mu.Lock()
+		n := len(l.out)
+		l.mu.Unlock()
+		if n == before {
+			return
+		}
+		before = n
+		runtime.Gosched()
 	}
 }
 

@@ -105,9 +105,7 @@ func (s *server) connect(ctx context.Context) (l *link, read *sync.WaitGroup, er
 
 // greet asks a server what it is.
 func (s *server) greet(ctx context.Context, l *link) error {
-	c := l.newCall(0)
-	c.stats = new(stats)
-	c.out = append(c.out, "stats\r\nstats settings\r\n"...)
+	c := l.newStats()
 	before := time.Now()
 	if err := l.do(ctx, c); err != nil { // alone on its link, it is written though nobody serves yet
 		return err
