@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/cache"
-	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/position"
 )
 
@@ -97,7 +96,7 @@ func fencesAreTold(t *testing.T, open func(*testing.T) Node) {
 // aliveComesAfter: whatever was fenced before a probe was sent has been told when that probe is.
 func aliveComesAfter(t *testing.T, open func(*testing.T) Node) {
 	a, b := open(t), listening(t, open(t))
-	for range testenv.Size(3, 10, 200) {
+	for range size(3, 10) {
 		keys := fenceKeys(t, a, 200)
 		after := time.Now()
 		b.check(func(*seen) {
@@ -151,7 +150,7 @@ func lostWhenCut(t *testing.T, open func(*testing.T) Node) {
 	if b.Cut == nil {
 		return // nothing to be cut: the layer is in this process
 	}
-	for range testenv.Size(2, 3, 20) {
+	for range size(2, 3) {
 		before := b.losses()
 		b.Cut()
 		b.await("Lost", func(s *seen) bool { return s.lost > before })

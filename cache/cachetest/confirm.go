@@ -4,13 +4,11 @@ import (
 	"context"
 	"testing"
 	"time"
-
-	"github.com/freshet/freshet/internal/testenv"
 )
 
 func confirmWhenTold(t *testing.T, open func(*testing.T) Node) {
 	a, b, c := listening(t, open(t)), listening(t, open(t)), open(t)
-	for range testenv.Size(5, 20, 500) {
+	for range size(5, 20) {
 		keys := fenceKeys(t, c, 20)
 		tag := newID().text()
 		epoch, err := c.FenceTags(deadline(t), []string{tag})

@@ -107,8 +107,16 @@ func laterPositionStays(b *bench) {
 // positionsCompareAsNumbers: not as signed ones, nor as floats of 53 bits, nor as text in some locale.
 func positionsCompareAsNumbers(b *bench) {
 	for i, pair := range [][2]uint64{
-		{0, 1}, {1, math.MaxUint64}, {math.MaxInt64, math.MaxInt64 + 1}, {1 << 53, 1<<53 + 1},
-		{0x41, 0x61}, {0x5a, 0x61}, {0x61, 0x80}, {0x0100, 0x0101}, {0xff, 0x0100}, {math.MaxUint64 - 1, math.MaxUint64},
+		{0, 1},
+		{1, math.MaxUint64},
+		{math.MaxInt64, math.MaxInt64 + 1},
+		{1 << 53, 1<<53 + 1},
+		{0x41, 0x61},
+		{0x5a, 0x61},
+		{0x61, 0x80},
+		{0x0100, 0x0101},
+		{0xff, 0x0100},
+		{math.MaxUint64 - 1, math.MaxUint64},
 	} {
 		for j, order := range [][2]uint64{{pair[0], pair[1]}, {pair[1], pair[0]}} {
 			k := b.key(string(rune('a'+i)) + string(rune('0'+j)))

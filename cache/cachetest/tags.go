@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/freshet/freshet/cache"
-	"github.com/freshet/freshet/internal/testenv"
 )
 
 func fenceTags(t *testing.T, n Node, tags ...string) uint64 {
@@ -63,7 +62,7 @@ func epochBeforeAlive(t *testing.T, open func(*testing.T) Node) {
 			}
 		}
 	})
-	for i := range testenv.Size(50, 500, 5_000) {
+	for i := range size(50, 500) {
 		tag := fmt.Sprint(prefix, i)
 		last = fenceTags(t, a, tag)
 		b.check(func(s *seen) { s.drawn[last] = tag })

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet/freshet/cache"
-	"github.com/freshet/freshet/internal/testenv"
 )
 
 func nodesShare(b *bench) {
@@ -46,7 +45,7 @@ func (b *bench) together(n int, do func(caller int, r cache.Remote)) {
 // races has 64 callers ask for a key together, round after round; ask says how, and exactly one is to be granted.
 func (b *bench) races(ask func(round int) cache.LeaseAsk) {
 	const callers = 64
-	for round := range testenv.Size(3, 20, 200) {
+	for round := range size(3, 20) {
 		common := ask(round)
 		var granted atomic.Int32
 		var winner atomic.Pointer[cache.LeaseAsk]
@@ -93,7 +92,7 @@ func noFillAfterAFence(b *bench) {
 		return n
 	}
 	b.together(16, func(caller int, r cache.Remote) {
-		for range testenv.Size(20, 100, 2_000) {
+		for range size(20, 100) {
 			switch caller % 4 {
 			case 0: // a writer; offsets come out of order, which must not matter
 				at := at(1, 1, fenced.Load()+1)

@@ -30,12 +30,16 @@ func (r *Remote) Listen(ctx context.Context, l cache.Listener) error {
 	known := uint64(0) // the highest epoch that this node was told
 	for attempt := 0; ; attempt++ {
 		s := &session{r: r, l: l, asked: asked{node: node, epoch: known}, in: newInbox(), rounds: make(chan round, 1), reads: make(chan tagRead, 1), unread: map[string]uint64{}}
-		if s.run(ctx) {
+		alive, err := s.run(ctx)
+		if alive {
 			attempt = 0
 		}
 		known = s.asked.epoch
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if r.o.Broken != nil {
+			r.o.Broken(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -82,14 +86,14 @@ type session struct {
 }
 
 // run listens until something breaks; it tells whether there was an Alive.
-func (s *session) run(ctx context.Context) (alive bool) {
+func (s *session) run(ctx context.Context) (alive bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.waits.Wait()
 	defer cancel()
-	err := s.join(ctx)
+	err = s.join(ctx)
 	defer func() { closeAll(s.links) }()
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer s.l.Lost()
 
@@ -99,7 +103,7 @@ func (s *session) run(ctx context.Context) (alive bool) {
 	for err == nil {
 		select {
 		case <-ctx.Done():
-			return alive
+			return alive, ctx.Err()
 		case <-s.in.wake:
 			err = s.deliver(ctx)
 		case <-beat.C:
@@ -116,7 +120,7 @@ func (s *session) run(ctx context.Context) (alive bool) {
 	if errors.Is(err, errFlushed) {
 		s.anew(ctx)
 	}
-	return alive
+	return alive, err
 }
 
 // join connects, and tells the whole log of tags. What is fenced from then on is pushed.

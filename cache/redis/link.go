@@ -41,6 +41,7 @@ func (r *Remote) connect(ctx context.Context, addr string, client rueidis.Client
 func (r *Remote) introduce(ctx context.Context, l *link) error {
 	b := l.conn.B()
 	commands := rueidis.Commands{
+		b.ClientTracking().Off().Build(), // a client that was given may track for a cache of its own, in another mode
 		b.ClientTracking().On().Prefix().Prefix(r.keys.tracked()).Bcast().Build(),
 		b.Info().Section("server").Build(),
 		b.Role().Build(),
@@ -57,23 +58,23 @@ func (r *Remote) introduce(ctx context.Context, l *link) error {
 			return err
 		}
 	}
-	info, err := answers[1].ToString()
+	info, err := verbatim(answers[2])
 	if err != nil {
 		return err
 	}
 	if l.run = infoField(info, "run_id"); l.run == "" {
 		return errors.New("INFO names no run_id")
 	}
-	if !isMaster(answers[2]) {
+	if !isMaster(answers[3]) {
 		return errNoMaster
 	}
 	if !r.cluster {
 		return nil
 	}
-	if l.id, err = answers[3].ToString(); err != nil {
+	if l.id, err = answers[4].ToString(); err != nil {
 		return err
 	}
-	l.view, err = parseView(answers[4])
+	l.view, err = parseView(answers[5])
 	return err
 }
 
@@ -87,6 +88,12 @@ func isMaster(r rueidis.RedisResult) bool {
 	}
 	role, err := a[0].ToString()
 	return err == nil && role == "master"
+}
+
+// verbatim is the text of an answer that RESP3 marks as such, with its kind in front.
+func verbatim(r rueidis.RedisResult) (string, error) {
+	text, err := r.ToString()
+	return strings.TrimPrefix(text, "txt:"), err
 }
 
 // infoField finds "name:value" in a text of INFO.

@@ -19,7 +19,7 @@ type clusterView struct {
 }
 
 func parseView(r rueidis.RedisResult) (clusterView, error) {
-	info, err := r.ToString()
+	info, err := verbatim(r)
 	if err != nil {
 		return clusterView{}, err
 	}
@@ -102,7 +102,7 @@ func (r *Remote) masters(ctx context.Context) ([]master, error) {
 	}
 	for _, c := range r.client.Nodes() {
 		answers := c.DoMulti(ctx, c.B().ClusterNodes().Build(), c.B().ClusterKeyslot().Key(r.keys.meta()).Build())
-		if text, err = answers[0].ToString(); err != nil {
+		if text, err = verbatim(answers[0]); err != nil {
 			continue
 		}
 		slot, slotErr := answers[1].AsInt64()

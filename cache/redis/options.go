@@ -42,6 +42,8 @@ type Options struct {
 	Trust time.Duration
 	// Heartbeat is the time between two probes of the channel. Default a quarter of Trust.
 	Heartbeat time.Duration
+	// Broken, if not nil, is told why the channel broke or could not be connected, before it is tried again.
+	Broken func(error)
 }
 
 func (o Options) withDefaults() Options {

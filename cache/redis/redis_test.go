@@ -15,6 +15,7 @@ import (
 // open opens a node that is closed with its test.
 func open(t testing.TB, o redis.Options) *redis.Remote {
 	t.Helper()
+	o.Broken = func(err error) { t.Logf("the channel: %v", err) }
 	r, err := redis.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
