@@ -95,20 +95,20 @@ func TestTimeIsTheClocks(t *testing.T) {
 		l := memory.New(memory.Options{})
 		defer l.Close()
 		lease(t, l, "k", 1, time.Second)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		if got := state(t, l, "k"); got != cache.Leased {
 			t.Errorf("just before its end a lease is %v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if got := state(t, l, "k"); got != cache.Absent {
 			t.Errorf("at its end a lease is %v", got)
 		}
 		fence(t, l, "k", 9)
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Nanosecond)
 		if got := lease(t, l, "k", 2, time.Hour).Fence.Offset; got != 9 {
 			t.Errorf("just before its end the fence is at %d", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if got := lease(t, l, "k", 3, time.Hour).Fence.Offset; got != 0 {
 			t.Errorf("at its end the fence is at %d", got)
 		}
