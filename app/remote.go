@@ -8,6 +8,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/cache/memcached"
 	"github.com/freshet/freshet/cache/redis"
 )
 
@@ -25,6 +26,16 @@ func (n *Node) openRemote(ctx context.Context) (cache.Remote, error) {
 	switch scheme, _, _ := strings.Cut(url, ":"); scheme {
 	case "redis", "rediss", "redis-cluster", "rediss-cluster":
 		r, err := redis.Open(ctx, redis.Options{URL: url, Trust: n.cfg.Cache.MaxStale})
+		if err != nil {
+			return nil, fmt.Errorf("cache.remote: %w", err)
+		}
+		return r, nil
+	case "memcached":
+		o, err := memcached.ParseURL(url)
+		if err != nil {
+			return nil, fmt.Errorf("cache.remote: %w", err)
+		}
+		r, err := memcached.Open(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("cache.remote: %w", err)
 		}

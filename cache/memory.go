@@ -158,9 +158,11 @@ func (c *Cache[K, V]) newEntry(k K, value V, found bool, o origin) *entry {
 	return c.makeEntry(k, value, found, o, o.asOf+int64(c.policy.lifetime(found)))
 }
 
+// makeEntry makes one that is fresh until a time; where no channel tells of fences, that is at most MaxStale after its load,
+// or its read of the remote layer, began.
 func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil int64) *entry {
 	if c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode {
-		freshUntil = min(freshUntil, c.clock.NowNano()+int64(c.stack.options.MaxStale))
+		freshUntil = min(freshUntil, o.asOf+int64(c.stack.options.MaxStale))
 	}
 	var weight uint64
 	if c.weigh != nil {

@@ -191,7 +191,7 @@ func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
 			return nil, false
 		}
 	}
-	o := origin{ticket: r.load.ticket, epoch: env.epoch, at: env.at}
+	o := origin{ticket: r.load.ticket, asOf: r.load.asOf, epoch: env.epoch, at: env.at}
 	left := env.freshUntil.Sub(r.stack.remote.Now())
 	e := r.makeEntry(key, value, env.found, o, r.clock.NowNano()+int64(left))
 	e.kept = true
