@@ -42,7 +42,8 @@ func confirmWaits(t *testing.T, open func(*testing.T) Node) {
 	done := make(chan error, 1)
 	go func() { done <- a.Confirm(deadline(t)) }()
 	select {
-	case <-done:
+	case err := <-done:
+		done <- err
 		b.check(func(s *seen) {
 			if !s.forgot(keys...) && s.trusts(time.Now(), b.Trust) {
 				t.Error("confirmed while a node hangs before it was told")

@@ -194,9 +194,6 @@ func (s *session) tell(ctx context.Context, p round) error {
 	if p.err != nil {
 		return p.err
 	}
-	if s.history != p.seq.history && s.history != "" {
-		s.again = true // a new history: the next round says that this node knows it
-	}
 	s.history = p.seq.history
 	s.asked.epoch = max(s.asked.epoch, p.beat.Epoch)
 	s.l.Alive(p.sent, p.beat)

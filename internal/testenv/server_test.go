@@ -76,6 +76,26 @@ func TestRedis(t *testing.T) {
 	c.expect(t, "GET k", "$1")
 }
 
+func TestRedisCluster(t *testing.T) {
+	c := testenv.StartRedisCluster(t)
+	if len(c.Masters) != 3 || len(c.Addrs()) != 3 {
+		t.Fatalf("%d masters", len(c.Masters))
+	}
+	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+		served := 0
+		for _, addr := range c.Addrs() {
+			if got, err := dial(t, addr).ask("SET %s v", key); err != nil {
+				t.Error(err)
+			} else if got == "+OK" {
+				served++
+			}
+		}
+		if served != 1 {
+			t.Errorf("key %q is served by %d masters", key, served)
+		}
+	}
+}
+
 func TestMemcached(t *testing.T) {
 	s := testenv.StartMemcached(t, "-m", "16")
 	c := dial(t, s.Addr)

@@ -9,26 +9,6 @@ import (
 	"github.com/freshet/freshet/internal/testenv"
 )
 
-func TestRedisCluster(t *testing.T) {
-	c := testenv.StartRedisCluster(t)
-	if len(c.Masters) != 3 || len(c.Addrs()) != 3 {
-		t.Fatalf("%d masters", len(c.Masters))
-	}
-	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
-		served := 0
-		for _, addr := range c.Addrs() {
-			if got, err := dial(t, addr).ask("SET %s v", key); err != nil {
-				t.Error(err)
-			} else if got == "+OK" {
-				served++
-			}
-		}
-		if served != 1 {
-			t.Errorf("key %q is served by %d masters", key, served)
-		}
-	}
-}
-
 // echo is a server that says back what it hears.
 func echo(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
