@@ -6,6 +6,7 @@ import (
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/cache/cachetest"
 	"github.com/freshet/freshet/cache/memory"
+	"github.com/freshet/freshet/internal/testenv"
 )
 
 // newLayer is a remote layer in the memory of this process.
@@ -24,4 +25,15 @@ func TestRaces(t *testing.T) {
 		}
 		return layer
 	}})
+}
+
+func TestHistories(t *testing.T) {
+	var layer *memory.Layer
+	var of *testing.T
+	cachetest.Histories(t, cachetest.Backend{Open: func(t *testing.T) cache.Remote {
+		if of != t {
+			of, layer = t, newLayer(t)
+		}
+		return layer
+	}}, testenv.Size(2000, 20_000, 1_000_000))
 }

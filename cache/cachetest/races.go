@@ -120,6 +120,11 @@ func (h hooked) Decode(data []byte) (uint64, error) {
 
 // node starts one whose clock is ahead.
 func (r *race) node(ahead time.Duration) *node {
+	return r.nodeOf(ahead, cache.Space[string, uint64]{})
+}
+
+// nodeOf starts one with a space; the zero space is that of the races.
+func (r *race) nodeOf(ahead time.Duration, space cache.Space[string, uint64]) *node {
 	n := &node{remote: &faulty{Remote: r.Open(r.T), ahead: ahead}}
 	var remote cache.Remote = n.remote
 	if channel, ok := n.remote.Remote.(cache.Channel); ok {
@@ -135,7 +140,17 @@ func (r *race) node(ahead time.Duration) *node {
 			r.Error(err)
 		}
 	})
-	n.values = cache.Define(n.stack, cache.Space[string, uint64]{
+	if space.Name == "" {
+		space = r.space(n)
+	}
+	n.values = cache.Define(n.stack, space)
+	r.joined(n)
+	return n
+}
+
+// space is that of the races on a node: its loads and decodings can be held up.
+func (r *race) space(n *node) cache.Space[string, uint64] {
+	return cache.Space[string, uint64]{
 		Name: "race", Codec: hooked{cache.JSON[uint64](), n},
 		Policy: cache.Policy{TTL: time.Minute, HardTimeout: 20 * time.Second},
 		Tags:   func(string, uint64) []string { return []string{"all", "some"} },
@@ -151,9 +166,7 @@ func (r *race) node(ahead time.Duration) *node {
 			}
 			return m, nil
 		},
-	})
-	r.joined(n)
-	return n
+	}
 }
 
 // joined waits until a node uses the layer.

@@ -30,6 +30,13 @@ func TestRacesOnCluster(t *testing.T) {
 	})
 }
 
+func TestHistories(t *testing.T) {
+	server := testenv.StartRedis(t)
+	cachetest.Histories(t, cachetest.Backend{
+		Open: func(t *testing.T) cache.Remote { return open(t, redis.Options{URL: "redis://" + server.Addr}) },
+	}, testenv.Size(2000, 25_000, 1_000_000))
+}
+
 // evict takes what lies under a key, and its tombstone, from the servers that have it.
 func evict(t *testing.T, key string, servers ...string) {
 	t.Helper()
