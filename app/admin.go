@@ -129,6 +129,13 @@ type cached struct {
 	All             bool // of the space
 }
 
+// What the commands show of caches.
+type (
+	CacheInspection = cache.Inspection
+	CacheLayer      = cache.Layer
+	CacheStats      = cache.Stats
+)
+
 // Verified is what Verify found.
 type Verified struct {
 	Checked int               `json:"checked"`
@@ -229,7 +236,7 @@ func (a *Admin) Verify(ctx context.Context, sample int, fix bool) (Verified, err
 }
 
 // CacheGet tells what the serving node's caches hold under a key.
-func (a *Admin) CacheGet(ctx context.Context, space, key string) (cache.Inspection, error) {
+func (a *Admin) CacheGet(ctx context.Context, space, key string) (CacheInspection, error) {
 	return cacheGet.do(ctx, a, cached{Space: space, Key: key})
 }
 
@@ -252,7 +259,7 @@ func (a *Admin) CachePurgeTag(ctx context.Context, tag string) error {
 }
 
 // CacheStats tells what each space of the serving node has done.
-func (a *Admin) CacheStats(ctx context.Context) ([]cache.Stats, error) {
+func (a *Admin) CacheStats(ctx context.Context) ([]CacheStats, error) {
 	return cacheStats.do(ctx, a, none{})
 }
 

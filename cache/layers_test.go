@@ -331,17 +331,16 @@ func TestInspect(t *testing.T) {
 // Two versions of a program share a layer during a deploy: neither reads the other's bytes.
 func TestVersionOfTheSchemaIsNotMixedUp(t *testing.T) {
 	layer := newLayer(t)
-	type old struct{ Name string }
-	type new struct{ Name []string }
+	type user struct{ Name string } // in capitals since version 1
 	oldStack, newStack := newStack(t, cache.Options{Remote: layer}), newStack(t, cache.Options{Remote: layer})
 	var loads atomic.Int64
-	before := cache.Define(oldStack, cache.Space[string, old]{Name: "user", LoadMany: func(_ context.Context, keys []string) (map[string]old, error) {
+	before := cache.Define(oldStack, cache.Space[string, user]{Name: "user", LoadMany: func(_ context.Context, keys []string) (map[string]user, error) {
 		loads.Add(1)
-		return map[string]old{keys[0]: {"ann"}}, nil
+		return map[string]user{keys[0]: {"ann"}}, nil
 	}})
-	after := cache.Define(newStack, cache.Space[string, new]{Name: "user", Version: 1, LoadMany: func(_ context.Context, keys []string) (map[string]new, error) {
+	after := cache.Define(newStack, cache.Space[string, user]{Name: "user", Version: 1, LoadMany: func(_ context.Context, keys []string) (map[string]user, error) {
 		loads.Add(1)
-		return map[string]new{keys[0]: {[]string{"ann"}}}, nil
+		return map[string]user{keys[0]: {"ANN"}}, nil
 	}})
 	deadline := time.Now().Add(10 * time.Second)
 	for i := 0; oldStack.Stats()[0].Undecodable == 0 || newStack.Stats()[0].Undecodable == 0; i++ {
@@ -350,13 +349,13 @@ func TestVersionOfTheSchemaIsNotMixedUp(t *testing.T) {
 			if v, err := before.Get(cache.At(t.Context(), nil), key); v.Name != "ann" || err != nil {
 				t.Fatalf("the old version reads %v, %v", v, err)
 			}
-			if v, err := after.Get(t.Context(), key); len(v.Name) != 1 || err != nil {
+			if v, err := after.Get(t.Context(), key); v.Name != "ANN" || err != nil {
 				t.Fatalf("the new version reads %v, %v", v, err)
 			}
 			if err := oldStack.InvalidateKey(t.Context(), "user", key); err != nil {
 				t.Fatal(err)
 			}
-			if v, err := after.Get(t.Context(), key); len(v.Name) != 1 || err != nil {
+			if v, err := after.Get(t.Context(), key); v.Name != "ANN" || err != nil {
 				t.Fatalf("the new version reads %v, %v", v, err)
 			}
 		}

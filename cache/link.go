@@ -315,8 +315,7 @@ func (l *link) TagFenced(tag string, epoch uint64) { l.stack.tags.fence(tag, epo
 func (l *link) Alive(sent time.Time, beat Beat) {
 	l.mu.Lock()
 	if !l.known || beat.Generation != l.generation {
-		// Fences of the last generation may be missing in memory, so what is there, and what is on its way there, is old.
-		l.forgetAll()
+		l.forgetAll() // fences may be missing there
 		l.known, l.generation = true, beat.Generation
 		l.judge()
 	}
@@ -334,6 +333,7 @@ func (l *link) Lost() {
 	defer l.mu.Unlock()
 	l.known = false
 	l.judge()
+	l.stack.tags.reset() // another generation draws epochs anew; those of this one are told again before Alive
 	l.forgetAll()
 }
 

@@ -162,7 +162,7 @@ func (c *Cache[K, V]) newEntry(k K, value V, found bool, o origin) *entry {
 // or its read of the remote layer, began.
 func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil int64) *entry {
 	if c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode {
-		freshUntil = min(freshUntil, o.asOf+int64(c.stack.options.MaxStale))
+		freshUntil = min(freshUntil, o.asOf+int64(c.stack.options.MaxStale-2*clockResolution))
 	}
 	var weight uint64
 	if c.weigh != nil {

@@ -22,9 +22,12 @@ import (
 // lease is told, and is what the [Channel] carries to other nodes. Records end by their TTL; one that ends, or is evicted,
 // is Absent, so a lease may vanish at any time, and what it was for is then refused.
 //
-// Methods take whole batches and make one round trip for one (on a cluster one per server, at the same time). They are
-// safe for concurrent use, keep neither the slices nor the bytes that they are given, and return within ctx. An error
-// means that nothing is known of any key of the batch: each may have been done or not.
+// Methods take whole batches and make one round trip for one (on a cluster one per server, at the same time; memcached, which
+// has no scripts, makes two for a change). They are safe for concurrent use, keep neither the slices nor the bytes that they
+// are given, and return within ctx. An error means that nothing is known of any key of the batch: each may have been done or
+// not. A TTL that is not positive is taken for the shortest.
+//
+// A layer without a [Channel] tells nobody of an evicted tombstone: what is filled there must have been read from the primary.
 type Remote interface {
 	// Get reads records into out, which is as long as keys, by the server's plain reading command.
 	Get(ctx context.Context, keys []string, out []Record) error
@@ -76,8 +79,8 @@ const StampSize = 16
 // Stamp names a value.
 type Stamp [StampSize]byte
 
-// LeaseAsk asks for a lease. It is granted where the key is Absent, where Renew is the stamp of the value it holds, and
-// where Over is the lease it bears (whose holder is dead).
+// LeaseAsk asks for a lease. It is granted where the key is Absent, where Renew is the stamp of the value it holds and nobody
+// renews that, and where Over is the lease it bears (whose holder is dead). A renewal ends with the value's TTL if not before.
 type LeaseAsk struct {
 	Key    string
 	Lease  ID // the new one
@@ -111,8 +114,8 @@ type Held struct {
 // Fence ends what a key holds.
 type Fence struct {
 	Key string
-	// At is where the source changed; zero where that is not known. Of two fences of one system the later position
-	// stays, whatever the order in which they come.
+	// At is where the source changed; zero where that is not known, which leaves the position that is. Of two fences of
+	// one system the later position stays, whatever the order in which they come; the earlier still ends what is there.
 	At position.Position
 	// Lease, if not zero, is granted in the same step to whoever writes the new value through the cache, unless the
 	// key bears a tombstone of a later position: then a later writer is about to fill.
@@ -138,7 +141,8 @@ type Channel interface {
 
 // Listener is a node that is told what happens in the remote layer. Its methods return at once.
 type Listener interface {
-	// Forget is told of tombstones. It may be told more often than there were fences, and of keys it never held.
+	// Forget is told of tombstones. It may be told more often than there were fences, when a tombstone ends for
+	// instance, and of keys it never held.
 	Forget(keys ...string)
 	// TagFenced is told of a tag's new epoch; Unknown means that there is one, which will follow.
 	TagFenced(tag string, epoch uint64)
@@ -146,7 +150,8 @@ type Listener interface {
 	// clock, when the probe that has now come back was sent.
 	Alive(sent time.Time, beat Beat)
 	// Lost says that fences may have been missed: nothing in memory may be trusted that was there before, and nothing
-	// at all until the next Alive.
+	// at all until the next Alive. It is called when Listen begins, whenever continuity ends, and before an Alive of
+	// another generation. Between it and the next Alive the node is told the epochs of all tags above the horizon again.
 	Lost()
 }
 

@@ -33,7 +33,6 @@ type resolution[K comparable, V any] struct {
 type sighting struct {
 	lease ID
 	since time.Time
-	dead  bool
 }
 
 const (

@@ -142,7 +142,7 @@ func (t *tags) told(known, horizon uint64) {
 	raise(&t.known, known)
 }
 
-// reset forgets everything: the sequence begins anew.
+// reset forgets everything: another sequence of epochs begins. What bears epochs of the last one must be out of sight.
 func (t *tags) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,8 +12,11 @@ import (
 // faulty is a node's way to the layer, in which things can go wrong.
 type faulty struct {
 	cache.Remote
-	broken  atomic.Bool // every call fails
-	deaf    atomic.Bool // what the channel tells hangs
+	broken  atomic.Bool  // every call fails
+	deaf    atomic.Bool  // what the channel tells hangs
+	away    atomic.Bool  // what the channel tells is lost; hangUp says so
+	missed  atomic.Int64 // keys of messages that were lost
+	told    atomic.Pointer[hardOfHearing]
 	ahead   time.Duration
 	gets    atomic.Int64
 	lastKey atomic.Pointer[string]
@@ -83,7 +86,9 @@ type faultyChannel struct {
 }
 
 func (f *faultyChannel) Listen(ctx context.Context, l cache.Listener) error {
-	return f.Channel.Listen(ctx, &hardOfHearing{l, f.faulty})
+	h := &hardOfHearing{l, f.faulty}
+	f.told.Store(h)
+	return f.Channel.Listen(ctx, h)
 }
 
 func (f *faultyChannel) FenceTags(ctx context.Context, tags []string) (uint64, error) {
@@ -100,23 +105,35 @@ type hardOfHearing struct {
 	f *faulty
 }
 
-func (h *hardOfHearing) wait() {
+func (h *hardOfHearing) hears() bool {
 	for h.f.deaf.Load() {
 		time.Sleep(time.Millisecond)
 	}
+	return !h.f.away.Load()
+}
+
+// comeBack ends being away: the node is told that it may have missed something.
+func (f *faulty) comeBack() {
+	f.told.Load().Listener.Lost()
+	f.away.Store(false)
 }
 
 func (h *hardOfHearing) Forget(keys ...string) {
-	h.wait()
-	h.Listener.Forget(keys...)
+	if h.hears() {
+		h.Listener.Forget(keys...)
+	} else {
+		h.f.missed.Add(int64(len(keys)))
+	}
 }
 
 func (h *hardOfHearing) TagFenced(tag string, epoch uint64) {
-	h.wait()
-	h.Listener.TagFenced(tag, epoch)
+	if h.hears() {
+		h.Listener.TagFenced(tag, epoch)
+	}
 }
 
 func (h *hardOfHearing) Alive(sent time.Time, beat cache.Beat) {
-	h.wait()
-	h.Listener.Alive(sent, beat)
+	if h.hears() {
+		h.Listener.Alive(sent, beat)
+	}
 }

@@ -40,6 +40,7 @@ func Races(t *testing.T, b Backend) {
 		{"G/ClocksApart", clocksApart},
 		{"H/RestartInTheMiddleOfAFill", restartInFill},
 		{"I/MessagesLost", messagesLost},
+		{"I/MessagesMissed", messagesMissed},
 		{"J/TombstoneEvicted", tombstoneEvicted},
 		{"Tags", tagsOnBothNodes},
 		{"WriteThrough", writeThrough},
@@ -215,6 +216,11 @@ func (r *race) want(v uint64, nodes ...*node) {
 // paused begins a read on n whose loader stops after it has read the source, and returns what lets it go on.
 func (r *race) paused(n *node) (resume func()) {
 	r.Helper()
+	return r.pausedOn(n, r.key)
+}
+
+func (r *race) pausedOn(n *node, key string) (resume func()) {
+	r.Helper()
 	reading, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	n.set(func(_ context.Context, read uint64) uint64 {
@@ -228,7 +234,7 @@ func (r *race) paused(n *node) (resume func()) {
 	}, nil)
 	go func() {
 		defer close(ended)
-		_, _ = n.values.Get(r.Context(), r.key)
+		_, _ = n.values.Get(r.Context(), key)
 	}()
 	<-reading
 	return func() { close(goOn); <-ended; n.set(nil, nil) }
@@ -286,7 +292,7 @@ func memoryWithinBound(r *race) {
 	r.source.write()
 	r.invalidated(r.other)
 	r.want(2, r.other)
-	for deadline := time.Now().Add(maxStale); r.get(r.one) != 2; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(maxStale + 50*time.Millisecond); r.get(r.one) != 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatalf("the other node serves the old value after %v", maxStale)
 		}
@@ -346,10 +352,14 @@ func clocksApart(r *race) {
 
 func restartInFill(r *race) {
 	if r.Restart == nil {
-		r.Log("left out: the layer is the memory of this process")
+		r.Log("left out: the layer has no server that restarts alone")
 		return
 	}
 	r.want(1, r.one, r.other)
+	tagged := true
+	for range 5 {
+		tagged = r.one.stack.InvalidateTagsConfirmed(r.Context(), "some") == nil
+	}
 	r.key = id(newID()).text()
 	resume := r.paused(r.one)
 	r.Restart(r.T)
@@ -359,6 +369,14 @@ func restartInFill(r *race) {
 	r.eventually("both nodes read the new version", func() bool { return r.get(r.one) == 2 && r.get(r.other) == 2 })
 	r.confirmed(r.other)
 	r.want(2, r.one, r.other, r.node(0))
+	if !tagged {
+		return
+	}
+	r.source.write() // epochs are drawn anew, and must count all the same
+	if err := r.other.stack.InvalidateTagsConfirmed(r.Context(), "some"); err != nil {
+		r.Fatal(err)
+	}
+	r.want(3, r.one, r.other)
 }
 
 // messagesLost: the channel of a node is cut, and it does not notice: it may trust its memory for a bounded time, and a
@@ -377,6 +395,27 @@ func messagesLost(r *race) {
 	r.invalidated(r.other)
 	time.Sleep(maxStale)
 	r.want(3, r.one, r.other)
+}
+
+// messagesMissed: a node was away while another invalidated, and is told so when it is back: before its trust has run out.
+func messagesMissed(r *race) {
+	if r.one.remote.told.Load() == nil {
+		r.Log("left out: the layer has no channel")
+		return
+	}
+	r.want(1, r.one, r.other)
+	resume := r.pausedOn(r.one, id(newID()).text())
+	r.one.remote.away.Store(true)
+	r.source.write()
+	r.invalidated(r.other)
+	r.eventually("the message is lost", func() bool { return r.one.remote.missed.Load() > 0 })
+	r.one.remote.comeBack()
+	r.eventually("the node that was away trusts its channel again", func() bool { return r.probe(r.one) })
+	resume()
+	for range 100 {
+		r.want(2, r.one, r.other)
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // tombstoneEvicted: what lies under a key is gone, its lease and its tombstone too, while a loader has read the old value.

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/freshet/freshet/app"
-	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/config"
 )
 
@@ -41,7 +40,7 @@ func (x *cli) cacheGet() *cobra.Command {
 	})
 }
 
-func printLayer(w io.Writer, name string, l cache.Layer) {
+func printLayer(w io.Writer, name string, l app.CacheLayer) {
 	fmt.Fprintf(w, "%s: %s", name, l.State)
 	switch {
 	case l.FreshFor > 0:
