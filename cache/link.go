@@ -333,7 +333,6 @@ func (l *link) Lost() {
 	defer l.mu.Unlock()
 	l.known = false
 	l.judge()
-	l.stack.tags.reset() // another generation draws epochs anew; those of this one are told again before Alive
 	l.forgetAll()
 }
 

@@ -135,7 +135,7 @@ type Channel interface {
 	Confirm(ctx context.Context) error
 	// Advance publishes how far the source's changes have been fenced: all nodes learn it with their next Alive.
 	Advance(ctx context.Context, applied position.Token) error
-	// FenceTags gives tags a new epoch, higher than all before, and tells every node.
+	// FenceTags gives tags a new epoch, higher than all that a listening node was ever told, and tells every node.
 	FenceTags(ctx context.Context, tags []string) (epoch uint64, err error)
 }
 
@@ -161,7 +161,7 @@ const Unknown = 1<<64 - 1
 // Beat is what a probe of the channel brings back.
 type Beat struct {
 	Applied    position.Token // the source's changes up to here have been fenced and told
-	Epoch      uint64         // the highest tag epoch that was drawn: each up to it has been told …
+	Epoch      uint64         // the highest tag epoch that was drawn, in this generation or before: each up to it has been told …
 	Horizon    uint64         // … but for those up to here, which are no longer known by tag
 	Generation string         // names the history of the remote layer: another one means that fences may be missing in it
 }

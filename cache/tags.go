@@ -141,13 +141,3 @@ func (t *tags) told(known, horizon uint64) {
 	t.mu.Unlock()
 	raise(&t.known, known)
 }
-
-// reset forgets everything: another sequence of epochs begins. What bears epochs of the last one must be out of sight.
-func (t *tags) reset() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	clear(t.byName)
-	clear(t.fenced)
-	t.order, t.next, t.horizon = nil, 0, 0
-	t.known.Store(0)
-}
