@@ -20,10 +20,14 @@ import (
 //	GetMany ──┘  (mu)   [1, 2]     │ fill memory, leave, close done   │
 //	(1, 2)                         └──────────────────────────────────┘
 //
+// A load of one key is first read from the remote layer together with others; see gather.
+//
 // A load fills memory before it leaves the table of flights, and who finds no flight looks into memory again while he
 // holds the table: so nobody misses both, and a key that is asked for by many is loaded once.
 type load[K comparable, V any] struct {
 	origin
+	ctx      context.Context // of who began it: its values are for the loader, its end is not
+	began    time.Time
 	need     position.Token // what the source must have reached
 	past     bool           // reads past the remote layer
 	ahead    *entry         // that it is to renew ahead of its time; nil: there is none
@@ -46,6 +50,9 @@ type flights[K comparable, V any] struct {
 	byKey   map[K]flight[K, V]
 	running int // calls of the loader that have not returned, at most Policy.MaxLoads
 	closed  bool
+
+	gathered []*load[K, V] // wait for a reader
+	readers  int
 }
 
 var errLoaderExited = errors.New("loader called runtime.Goexit")
@@ -59,35 +66,69 @@ func (c *Cache[K, V]) join(ctx context.Context, keys []K, missing []int) []fligh
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	for j, i := range missing {
-		key := keys[i]
-		if f, ok := c.flights.byKey[key]; ok && (f.load == own || !past && c.open(c.hash(c.key(key)), f.load.ticket)) {
-			joined[j] = f
-			continue
-		}
-		if e := c.recheck(c.key(key)); e != nil && !past {
-			joined[j] = flight[K, V]{landed[K, V](key, e), 0}
-			continue
-		}
-		if own == nil {
-			own = c.newLoad(ctx, past)
-		}
-		joined[j] = flight[K, V]{own, len(own.keys)}
-		own.keys = append(own.keys, key)
-		if own.err == nil {
-			c.flights.byKey[key] = joined[j]
-		}
+		joined[j] = c.board(ctx, keys[i], past, &own)
 	}
-	if own != nil && own.err == nil {
-		c.flights.running++
-		c.stack.loads.Go(func() { c.run(ctx, own) })
-	}
+	c.start(own)
 	return joined
+}
+
+// joinOne is join for one key.
+func (c *Cache[K, V]) joinOne(ctx context.Context, key K) flight[K, V] {
+	past := c.stack.readsPast(ctx)
+	var own *load[K, V]
+
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	f := c.board(ctx, key, past, &own)
+	c.start(own)
+	return f
+}
+
+// board returns the flight of a load that has key, and where there is none makes the key part of own, which it makes of nil.
+// The caller holds the flights.
+func (c *Cache[K, V]) board(ctx context.Context, key K, past bool, own **load[K, V]) flight[K, V] {
+	if f, ok := c.flights.byKey[key]; ok && (f.load == *own || !past && c.open(c.hash(c.key(key)), f.load.ticket)) {
+		return f
+	}
+	if e := c.recheck(c.key(key)); e != nil && !past {
+		return flight[K, V]{landed[K, V](key, e), 0}
+	}
+	if *own == nil {
+		*own = c.newLoad(ctx, past)
+	}
+	l := *own
+	f := flight[K, V]{l, len(l.keys)}
+	l.keys = append(l.keys, key)
+	if l.err == nil {
+		c.flights.byKey[key] = f
+	}
+	return f
+}
+
+// start sets a load going, unless it is nil or has failed already. The caller holds the flights.
+func (c *Cache[K, V]) start(l *load[K, V]) {
+	if l == nil || l.err != nil {
+		return
+	}
+	c.flights.running++
+	if len(l.keys) == 1 && c.asksRemote(l) {
+		c.gather(l)
+		return
+	}
+	c.stack.loads.Go(func() { c.run(l, nil) })
+}
+
+// asksRemote reports whether the remote layer is to be asked before the source.
+func (c *Cache[K, V]) asksRemote(l *load[K, V]) bool {
+	return c.codec != nil && !l.past && c.stack.link.usable.Load()
 }
 
 // newLoad returns a load without keys, which has failed already if no further one may begin. The caller holds the flights.
 func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
 	l := &load[K, V]{
 		origin: origin{ticket: c.stack.fence.ticket(), asOf: c.clock.NowNano(), epoch: c.stack.tags.known.Load()},
+		ctx:    ctx,
+		began:  time.Now(),
 		need:   c.stack.applied.get().Merge(tokenOf(ctx)),
 		past:   past,
 		done:   make(chan struct{}),
@@ -113,12 +154,11 @@ func landed[K comparable, V any](key K, e *entry) *load[K, V] {
 }
 
 // run calls the loader, detached from whoever began the load, and finishes the load whatever the loader does: at the
-// deadline if it has not returned by then.
-func (c *Cache[K, V]) run(ctx context.Context, l *load[K, V]) {
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.policy.HardTimeout)
+// deadline if it has not returned by then. r, if not nil, is what the remote layer has said already.
+func (c *Cache[K, V]) run(l *load[K, V], r *resolution[K, V]) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(l.ctx), l.began.Add(c.policy.HardTimeout))
 	defer cancel()
-	overdue := context.AfterFunc(ctx, func() { c.finish(l, start, nil, ctx.Err()) })
+	overdue := context.AfterFunc(ctx, func() { c.finish(l, nil, ctx.Err()) })
 	var entries []*entry
 	err := errLoaderExited
 	defer func() {
@@ -126,11 +166,11 @@ func (c *Cache[K, V]) run(ctx context.Context, l *load[K, V]) {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 		overdue()
-		c.finish(l, start, entries, err)
+		c.finish(l, entries, err)
 		c.flights.returned()
 	}()
-	if c.codec != nil && !l.past && c.stack.link.usable.Load() {
-		entries, err = c.resolve(ctx, l)
+	if c.asksRemote(l) {
+		entries, err = c.resolve(ctx, l, r)
 	} else {
 		entries, err = c.fromSource(ctx, l)
 	}
@@ -171,7 +211,7 @@ func (c *Cache[K, V]) ask(ctx context.Context, l *load[K, V], keys []K, need pos
 }
 
 // finish publishes how a load ended. Only the first call counts.
-func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry, err error) {
+func (c *Cache[K, V]) finish(l *load[K, V], entries []*entry, err error) {
 	if !l.finished.CompareAndSwap(false, true) {
 		return
 	}
@@ -187,7 +227,7 @@ func (c *Cache[K, V]) finish(l *load[K, V], start time.Time, entries []*entry, e
 		}
 	}
 	c.flights.leave(l)
-	c.observer.Loaded(len(l.keys), time.Since(start), err)
+	c.observer.Loaded(len(l.keys), time.Since(l.began), err)
 	close(l.done)
 }
 

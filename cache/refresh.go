@@ -45,6 +45,5 @@ func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry) {
 	}
 	own.ahead, own.keys = e, []K{key}
 	c.flights.byKey[key] = flight[K, V]{own, 0}
-	c.flights.running++
-	c.stack.loads.Go(func() { c.run(ctx, own) })
+	c.start(own)
 }

@@ -25,6 +25,7 @@ type resolution[K comparable, V any] struct {
 	*Cache[K, V]
 	load    *load[K, V]
 	texts   []string // of the keys in the remote layer, with the generation
+	records []Record // as they were read last, by key; nil: the layer has not answered
 	entries []*entry
 	seen    []sighting // of the lease that is waited for, by key
 }
@@ -42,45 +43,62 @@ const (
 	suspectAfter = 200 * time.Millisecond
 )
 
-func (c *Cache[K, V]) resolve(ctx context.Context, l *load[K, V]) ([]*entry, error) {
-	texts := make([]string, len(l.keys))
-	missing := make([]int, len(l.keys))
-	for i, key := range l.keys {
-		texts[i], missing[i] = c.remoteText(c.key(key)), i
+// resolve brings the entries of a load. r, if not nil, has its one key and has been read once, without success.
+func (c *Cache[K, V]) resolve(ctx context.Context, l *load[K, V], r *resolution[K, V]) (entries []*entry, err error) {
+	var missing []int
+	switch {
+	case r == nil:
+		texts, all := make([]string, len(l.keys)), make([]int, len(l.keys))
+		for i, key := range l.keys {
+			texts[i], all[i] = c.remoteText(c.key(key)), i
+		}
+		r = &resolution[K, V]{
+			Cache: c, load: l, texts: c.stack.link.allKeys(texts),
+			records: make([]Record, len(all)), entries: make([]*entry, len(all)),
+		}
+		missing, err = r.round(ctx, all)
+	case r.records == nil:
+		err = r.withoutRemote(ctx, []int{0})
+	default:
+		missing, err = r.claim(ctx, []int{0})
 	}
-	r := &resolution[K, V]{Cache: c, load: l, texts: c.stack.link.allKeys(texts), entries: make([]*entry, len(l.keys))}
-	for pause := pollFirst; ; pause = min(pause*3/2, pollLast) {
-		var err error
-		if missing, err = r.round(ctx, missing); err != nil {
-			return nil, err
-		}
-		if len(missing) == 0 {
-			return r.entries, nil
-		}
+	for pause := pollFirst; err == nil && len(missing) > 0; pause = min(pause*3/2, pollLast) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
+		missing, err = r.round(ctx, missing)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return r.entries, nil
 }
 
 // round asks the layer once for what is missing, and returns what still is.
 func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, error) {
-	records, err := r.get(ctx, missing)
-	if err != nil {
+	if err := r.get(ctx, missing); err != nil {
 		return nil, r.withoutRemote(ctx, missing)
 	}
+	var left []int
+	for _, i := range missing {
+		if !r.accept(i) {
+			left = append(left, i)
+		}
+	}
+	return r.claim(ctx, left)
+}
+
+// claim asks for leases of what is missing, loads what is granted, and returns what somebody else loads.
+func (r *resolution[K, V]) claim(ctx context.Context, missing []int) ([]int, error) {
 	var wait []int
 	var foreign []Fence
 	var asks []LeaseAsk
 	var asked []int
-	for j, i := range missing {
-		if r.accept(i, records[j]) {
-			continue
-		}
+	for _, i := range missing {
 		ask := LeaseAsk{Key: r.texts[i], Lease: newID(), Holder: r.stack.link.holder, TTL: r.leaseTTL()}
-		switch rec := records[j]; rec.State {
+		switch rec := r.records[i]; rec.State {
 		case Filled:
 			if len(rec.Value) < StampSize || Stamp(rec.Value) == (Stamp{}) { // foreign bytes, which nothing can renew
 				foreign = append(foreign, Fence{Key: r.texts[i], TTL: tombstoneTTL})
@@ -116,8 +134,10 @@ func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, err
 		case answers[j].Granted:
 			granted, held = append(granted, i), append(held, Held{Key: r.texts[i], Lease: asks[j].Lease})
 			need = need.Raise(answers[j].Fence)
-		case !r.accept(i, answers[j].Record):
-			wait = append(wait, i)
+		default:
+			if r.records[i] = answers[j].Record; !r.accept(i) {
+				wait = append(wait, i)
+			}
 		}
 	}
 	if len(granted) == 0 {
@@ -129,13 +149,16 @@ func (r *resolution[K, V]) round(ctx context.Context, missing []int) ([]int, err
 // leaseTTL outlives every load that may be made under it; a holder that dies sooner is found out by its beats.
 func (r *resolution[K, V]) leaseTTL() time.Duration { return r.policy.HardTimeout + time.Second }
 
-func (r *resolution[K, V]) get(ctx context.Context, missing []int) ([]Record, error) {
+func (r *resolution[K, V]) get(ctx context.Context, missing []int) error {
 	keys, records := make([]string, len(missing)), make([]Record, len(missing))
 	for j, i := range missing {
 		keys[j] = r.texts[i]
 	}
 	err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Get(ctx, keys, records) })
-	return records, err
+	for j, i := range missing {
+		r.records[i] = records[j]
+	}
+	return err
 }
 
 func (r *resolution[K, V]) lease(ctx context.Context, asks []LeaseAsk) ([]LeaseAnswer, error) {
@@ -144,9 +167,10 @@ func (r *resolution[K, V]) lease(ctx context.Context, asks []LeaseAsk) ([]LeaseA
 	return answers, err
 }
 
-// accept takes the value of a record as the answer for key i if it may be served. One that is stale is laid into memory for
+// accept takes the value of its record as the answer for key i if it may be served. One that is stale is laid into memory for
 // those who must not wait for the source, and is the answer if somebody renews it already.
-func (r *resolution[K, V]) accept(i int, rec Record) bool {
+func (r *resolution[K, V]) accept(i int) bool {
+	rec := r.records[i]
 	if rec.State != Filled && rec.State != Renewing {
 		return false
 	}

@@ -135,14 +135,22 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return c.value(e), nil
 }
 
-func (c *Cache[K, V]) getMissing(ctx context.Context, key K) (V, error) {
+func (c *Cache[K, V]) getMissing(ctx context.Context, key K) (value V, err error) {
 	c.counts.misses.Add(1)
-	values, found := make([]V, 1), make([]bool, 1)
-	err := c.fetch(ctx, []K{key}, []int{0}, values, found)
-	if err == nil && !found[0] {
-		err = ErrNotFound
+	if err := ctx.Err(); err != nil {
+		return value, err
 	}
-	return values[0], err
+	w := c.newWaiter(ctx)
+	e, err := w.wait(c.joinOne(ctx, key))
+	switch {
+	case err == nil && !e.found:
+		return c.value(e), ErrNotFound
+	case err == nil:
+		return c.value(e), nil
+	case ctx.Err() != nil:
+		return value, ctx.Err()
+	}
+	return value, err
 }
 
 // GetMany returns the values of keys, with one load for all that are not in memory. Absent keys are left out. With an

@@ -14,16 +14,22 @@ type waiter[K comparable, V any] struct {
 	impatient bool
 }
 
+// newWaiter returns a waiter whose patience begins now.
+func (c *Cache[K, V]) newWaiter(ctx context.Context) waiter[K, V] {
+	w := waiter[K, V]{cache: c, ctx: ctx}
+	if c.policy.SoftTimeout > 0 {
+		w.patience = time.After(c.policy.SoftTimeout)
+	}
+	return w
+}
+
 // fetch answers keys[i] for each i of missing, from loads in flight that are young enough and from one new load for all the
 // rest, into values[i] and found[i]. It returns the first error, after all that could be had.
 func (c *Cache[K, V]) fetch(ctx context.Context, keys []K, missing []int, values []V, found []bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w := waiter[K, V]{cache: c, ctx: ctx}
-	if c.policy.SoftTimeout > 0 {
-		w.patience = time.After(c.policy.SoftTimeout)
-	}
+	w := c.newWaiter(ctx)
 	var first error
 	for j, f := range c.join(ctx, keys, missing) {
 		e, err := w.wait(f)
