@@ -1,4 +1,4 @@
-// Package cache keeps typed values in memory in front of a source that is slower than memory.
+// Package cache keeps typed values in memory, and in a layer that processes share, in front of a source that is slower.
 //
 //	stack, err := cache.NewStack(cache.Options{})
 //	users := cache.Define(stack, cache.Space[int64, User]{
@@ -11,7 +11,18 @@
 // Get and nothing else. Hits cost what the engine beneath costs (otter, W-TinyLFU) and allocate
 // nothing; values are stored as they are, never as bytes.
 //
+// With Options.Remote (cache/redis, cache/memcached, cache/memory) what memory lacks is looked up there in one round trip, and
+// what is missing there too is loaded once in the whole fleet:
+//
+//	Get ─▶ memory ─▶ Remote.Get ─▶ lease ─▶ LoadMany ─▶ Fill ─▶ memory
+//	                              (others wait, or serve a stale value)
+//
 // # Invariants
+//
+// "Fenced" and "one load" hold for all nodes of a remote layer, with these differences: other nodes serve from memory what
+// Invalidate has ended until the channel tells them, for Options.MaxStale at most, also under partition; InvalidateConfirmed
+// returns when none does any more. The one exception: a failover of the remote layer to a replica that lacks the last fences
+// may bring back what they ended, until the nodes notice within MaxStale.
 //
 //   - Fenced. A read that begins after Invalidate, InvalidateAll or Put has returned never sees what was
 //     there before: not from memory, not from a load that was under way, not as a stale value when the
@@ -25,6 +36,10 @@
 //     field of Policy.
 //
 // Values are shared between all readers and must not be changed by any of them.
+//
+// Besides: [Cache.Put] is write-through, [WriteBehind] and [Counter] acknowledge from a durable journal, tags end many values at
+// once ([Stack.InvalidateTags]), tokens let a reader see his own writes on every node ([At]), Policy.RefreshAhead renews what is
+// read before it ends.
 //
 // The package is no store: what it holds may be gone at the next call, and a source that can be asked
 // cheaply needs none of it.
