@@ -24,9 +24,9 @@ func (c *Cache[K, V]) gather(l *load[K, V]) {
 
 const (
 	// readersMin is how many batches can be under way at least: while one is, the next is made.
-	readersMin = 2
+	readersMin = 4
 	// batchMax bounds what has to come back within one deadline.
-	batchMax = 128
+	batchMax = 512
 )
 
 // read reads what has gathered until nothing is left.
