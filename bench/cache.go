@@ -101,7 +101,7 @@ type node struct {
 }
 
 func (b *cacheBench) node() (*node, func(), error) {
-	r, err := redis.Open(b.ctx, redis.Options{URL: "redis://" + b.addr, Prefix: "b:", MaxFlushDelay: flush})
+	r, err := redis.Open(b.ctx, redis.Options{URL: "redis://" + b.addr, Prefix: "b:", MaxFlushDelay: b.flush})
 	if err != nil {
 		return nil, nil, err
 	}

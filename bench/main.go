@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"time"
 )
 
 func main() {
@@ -34,6 +35,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.StringVar(&o.redis, "redis", "", "host:port of a Redis to use; it is written to")
 	flags.StringVar(&o.only, "only", "", "hits, remote or batch: one part alone")
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of what is ours to this file")
+	flags.DurationVar(&o.flush, "flush", flush, "MaxFlushDelay of ours")
 	flags.IntVar(&o.rounds, "rounds", 15, "of everything that is compared")
 	if len(args) == 0 || args[0] != "cache" {
 		fmt.Fprintln(errs, "usage: bench cache [flags]")
@@ -64,6 +66,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 
 type options struct {
 	redis, only, profile string
+	flush                time.Duration
 	rounds               int
 }
 

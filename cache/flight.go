@@ -33,6 +33,7 @@ type load[K comparable, V any] struct {
 	ahead    *entry         // that it is to renew ahead of its time; nil: there is none
 	keys     []K
 	finished atomic.Bool
+	one      [1]K          // is keys where there is one
 	done     chan struct{} // closed when entries and err are set
 	entries  []*entry      // by the index of keys; nil with err
 	err      error
@@ -133,6 +134,7 @@ func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
 		past:   past,
 		done:   make(chan struct{}),
 	}
+	l.keys = l.one[:0]
 	switch {
 	case c.flights.closed:
 		l.err = ErrClosed

@@ -24,9 +24,9 @@ func (c *Cache[K, V]) gather(l *load[K, V]) {
 
 const (
 	// readersMin is how many batches can be under way at least: while one is, the next is made.
-	readersMin = 2
+	readersMin = 4
 	// batchMax bounds what has to come back within one deadline.
-	batchMax = 128
+	batchMax = 512
 )
 
 // read reads what has gathered until nothing is left.
@@ -73,10 +73,10 @@ func (c *Cache[K, V]) readBatch(batch []*load[K, V]) {
 	}()
 	n := len(batch)
 	texts, records, entries, all := make([]string, n), make([]Record, n), make([]*entry, n), make([]resolution[K, V], n)
+	prefix := c.stack.link.prefix()
 	for i, l := range batch {
-		texts[i] = c.remoteText(c.key(l.keys[0]))
+		texts[i] = c.remoteKey(prefix, c.key(l.keys[0]))
 	}
-	texts = c.stack.link.allKeys(texts)
 	// Whoever still waits for a reader is younger than all in the batches before, so this keeps his deadline too.
 	ctx, cancel := context.WithDeadline(context.Background(), batch[0].began.Add(c.policy.HardTimeout))
 	defer cancel()

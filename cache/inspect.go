@@ -54,7 +54,7 @@ func (c *Cache[K, V]) inspect(ctx context.Context, text string) (Inspection, err
 		return in, nil
 	}
 	in.Remote = &Layer{State: "absent"}
-	full, records := c.stack.link.key(c.remoteText(k)), make([]Record, 1)
+	full, records := c.remoteKey(c.stack.link.prefix(), k), make([]Record, 1)
 	err = c.stack.link.call(ctx, func(ctx context.Context) error { return c.stack.remote.Get(ctx, []string{full}, records) })
 	if err != nil {
 		return in, err

@@ -42,7 +42,7 @@ func kindOf[K comparable]() (kind keyKind, ok bool) {
 func (c *Cache[K, V]) key(k K) key {
 	switch c.kind {
 	case keyWord:
-		return key{n: *(*int64)(unsafe.Pointer(&k))} // K's kind is an integer of 8 bytes
+		return key{n: word(k)}
 	case keyText:
 		return key{s: *(*string)(unsafe.Pointer(&k))} // K's kind is string
 	case keyBytes:
@@ -51,12 +51,19 @@ func (c *Cache[K, V]) key(k K) key {
 	return key{s: c.keyOf(k)}
 }
 
+// word returns a key whose kind is an integer of 8 bytes.
+func word[K comparable](k K) int64 { return *(*int64)(unsafe.Pointer(&k)) }
+
 // remoteText writes k as the remote layer knows it.
-func (c *Cache[K, V]) remoteText(k key) string {
+func (c *Cache[K, V]) remoteText(k key) string { return c.remoteKey("", k) }
+
+// remoteKey writes k behind a prefix.
+func (c *Cache[K, V]) remoteKey(prefix string, k key) string {
 	if c.kind == keyWord {
-		return c.name + ":" + strconv.FormatInt(k.n, 10)
+		var digits [20]byte
+		return prefix + c.name + ":" + string(strconv.AppendInt(digits[:0], k.n, 10))
 	}
-	return c.name + ":" + k.s
+	return prefix + c.name + ":" + k.s
 }
 
 // parseRemoteText is what remoteText wrote behind the name of the space.

@@ -134,29 +134,19 @@ func (l *link) mend() {
 	l.judge()
 }
 
-// key is how the layer knows the text of a key: under the generation, so that what an earlier one has left is out of reach.
-func (l *link) key(text string) string {
+// prefix comes before the text of a key in the layer: the generation, so that what an earlier one has left is out of reach.
+func (l *link) prefix() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.generation + "|" + text
-}
-
-func (l *link) allKeys(texts []string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	keys := make([]string, len(texts))
-	for i, text := range texts {
-		keys[i] = l.generation + "|" + text
-	}
-	return keys
+	return l.generation + "|"
 }
 
 // fence writes tombstones. What can't be written is owed.
 func (l *link) fence(ctx context.Context, texts []string, at position.Position) error {
-	keys := l.allKeys(texts)
-	fences := make([]Fence, len(keys))
-	for i, key := range keys {
-		fences[i] = Fence{Key: key, At: at, TTL: tombstoneTTL}
+	prefix := l.prefix()
+	fences := make([]Fence, len(texts))
+	for i, text := range texts {
+		fences[i] = Fence{Key: prefix + text, At: at, TTL: tombstoneTTL}
 	}
 	err := errUnusable
 	if l.reachable() {
@@ -324,7 +314,7 @@ func (l *link) Alive(sent time.Time, beat Beat) {
 	l.stack.applied.raise(beat.Applied)
 	if !l.stack.options.OnlyNode {
 		left := l.stack.options.MaxStale - time.Since(sent) - 2*clockResolution
-		l.stack.trustedUntil.Store(l.stack.clock.NowNano() + int64(left))
+		l.stack.trust.until.Store(l.stack.clock.NowNano() + int64(left))
 	}
 }
 
@@ -338,9 +328,9 @@ func (l *link) Lost() {
 
 // forgetAll puts all of memory out of sight, and what loads in flight will bring.
 func (l *link) forgetAll() {
-	raise(&l.stack.floor, l.stack.fence.ticket())
+	raise(&l.stack.trust.floor, l.stack.fence.ticket())
 	if !l.stack.options.OnlyNode {
-		l.stack.trustedUntil.Store(0)
+		l.stack.trust.until.Store(0)
 	}
 }
 

@@ -48,12 +48,12 @@ func (c *Cache[K, V]) resolve(ctx context.Context, l *load[K, V], r *resolution[
 	var missing []int
 	switch {
 	case r == nil:
-		texts, all := make([]string, len(l.keys)), make([]int, len(l.keys))
+		texts, all, prefix := make([]string, len(l.keys)), make([]int, len(l.keys)), c.stack.link.prefix()
 		for i, key := range l.keys {
-			texts[i], all[i] = c.remoteText(c.key(key)), i
+			texts[i], all[i] = c.remoteKey(prefix, c.key(key)), i
 		}
 		r = &resolution[K, V]{
-			Cache: c, load: l, texts: c.stack.link.allKeys(texts),
+			Cache: c, load: l, texts: texts,
 			records: make([]Record, len(all)), entries: make([]*entry, len(all)),
 		}
 		missing, err = r.round(ctx, all)
@@ -357,7 +357,7 @@ func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) 
 	if c.codec == nil || !link.usable.Load() {
 		return false, c.stack.fenceRemote(ctx, []string{text})
 	}
-	full := link.key(text)
+	full := link.prefix() + text
 	f, err := c.seal(full, key, e, c.stack.remote.Now(), 0)
 	if err != nil {
 		return false, errors.Join(err, c.stack.fenceRemote(ctx, []string{text}))

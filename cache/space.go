@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -49,10 +50,11 @@ type Cache[K comparable, V any] struct {
 	memory memory
 	clock  *otter.CoarseClock
 	counts *counts
-	stack  *Stack
+	trust  *trust
 	floor  atomic.Uint64 // entries with a lower ticket are out of sight; see InvalidateAll
 	kind   keyKind
 
+	stack    *Stack
 	name     string
 	policy   Policy
 	loadMany func(context.Context, []K) (map[K]V, error)
@@ -64,6 +66,8 @@ type Cache[K comparable, V any] struct {
 	observer Observer
 	salt     uint64 // of the stripes in the fence
 	flights  *flights[K, V]
+
+	spaceTags []string // that each entry bears
 }
 
 // Define adds a space to a stack. It panics if the declaration is incomplete, its policy makes no sense or its name is
@@ -84,6 +88,7 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	}
 	c := &Cache[K, V]{
 		clock:    stack.clock,
+		trust:    stack.trust,
 		counts:   new(counts),
 		kind:     kind,
 		name:     s.Name,
@@ -97,6 +102,9 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 		stack:    stack,
 		salt:     rand.Uint64(),
 		flights:  &flights[K, V]{byKey: make(map[K]flight[K, V])},
+	}
+	if stack.channel != nil {
+		c.spaceTags = slices.Clip([]string{spaceTag(s.Name)}) // who appends to it has a copy
 	}
 	if stack.options.Observe != nil {
 		c.observer = stack.options.Observe(s.Name)
@@ -121,8 +129,11 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 // Get returns the value of key, from memory, the remote layer or the source, or ErrNotFound. It waits no longer than ctx and
 // the policy allow; what it has waited for goes on without it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.lookup(c.key(key))
-	if e == nil || !c.answers(ctx, e) {
+	e := c.lookup(key)
+	if e == nil {
+		return c.getMissing(ctx, key)
+	}
+	if o := optionsOf(ctx); o != nil && !c.answers(ctx, o, e) {
 		return c.getMissing(ctx, key)
 	}
 	c.counts.hits.add(1)
@@ -171,10 +182,11 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 // them are in memory. values and found are at least as long as keys. With an error, found tells what could be had.
 func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found []bool) error {
 	values, found = values[:len(keys)], found[:len(keys)]
+	options := optionsOf(ctx)
 	var missing []int
 	for i, key := range keys {
-		e := c.lookup(c.key(key))
-		if e == nil || !c.answers(ctx, e) {
+		e := c.lookup(key)
+		if e == nil || options != nil && !c.answers(ctx, options, e) {
 			var zero V
 			values[i], found[i] = zero, false
 			missing = append(missing, i)

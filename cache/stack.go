@@ -60,8 +60,7 @@ type Stack struct {
 	applied applied
 	loads   sync.WaitGroup
 
-	trustedUntil atomic.Int64  // on clock; see valid
-	floor        atomic.Uint64 // entries with a lower ticket are out of sight
+	trust *trust
 
 	remote  Remote  // nil: none
 	channel Channel // nil: none
@@ -70,6 +69,13 @@ type Stack struct {
 	mu     sync.Mutex
 	spaces map[string]space
 	closed bool
+}
+
+// trust is what each hit asks of the stack. It is written seldom, and shares its cache line with nothing that is written often.
+type trust struct {
+	until atomic.Int64  // on the stack's clock; see valid
+	floor atomic.Uint64 // entries with a lower ticket are out of sight
+	_     [128 - 16]byte
 }
 
 // space is what the stack needs of a Cache, whatever its types.
@@ -94,12 +100,13 @@ func NewStack(options Options) (*Stack, error) {
 		options: options.withDefaults(),
 		clock:   otter.NewCoarseClock(clockResolution),
 		tags:    newTags(),
+		trust:   new(trust),
 		remote:  options.Remote,
 		spaces:  make(map[string]space),
 	}
 	s.channel, _ = s.remote.(Channel)
 	if s.channel == nil || options.OnlyNode {
-		s.trustedUntil.Store(math.MaxInt64)
+		s.trust.until.Store(math.MaxInt64)
 	}
 	if s.remote != nil {
 		s.link = newLink(s)

@@ -54,12 +54,8 @@ func tokenOf(ctx context.Context) position.Token {
 	return nil
 }
 
-// answers reports whether e, which is current, may answer a read of ctx.
-func (c *Cache[K, V]) answers(ctx context.Context, e *entry) bool {
-	o := optionsOf(ctx)
-	if o == nil {
-		return true
-	}
+// answers reports whether e, which is current, may answer a read of ctx, whose options are o.
+func (c *Cache[K, V]) answers(ctx context.Context, o *readOptions, e *entry) bool {
 	return !o.fresh && (len(o.token) == 0 || c.stack.applied.answers(ctx, o.token, e.at))
 }
 
