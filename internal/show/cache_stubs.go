@@ -1,0 +1,9 @@
+package main
+
+const (
+	tagsAim   = ""
+	tokensAim = ""
+	downAim   = ""
+)
+
+var measureTags, measureTokens, measureDown, measureBadCache = unmeasured, unmeasured, unmeasured, unmeasured
