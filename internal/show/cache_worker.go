@@ -30,7 +30,7 @@ type stampedeOrder struct {
 
 // stampedeEvent is a call of the loader that begins, or an order that is done.
 type stampedeEvent struct {
-	Worker int // set by who reads it
+	Worker int `json:"-"` // set by who reads it
 	Ready  bool
 	Load   string
 	Done   string
