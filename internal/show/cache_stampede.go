@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/freshet/freshet/cache"
-	"github.com/freshet/freshet/cache/redis"
 	"github.com/freshet/freshet/internal/testenv"
 )
 
@@ -21,8 +19,6 @@ const (
 	killedLoad        = 300 * time.Millisecond
 	killedGrace       = 1200 * time.Millisecond
 	atOnce            = 50 * time.Millisecond // a read that did not wait for a load of killedLoad
-	hitsWatched       = 2_000
-	slowHit           = time.Millisecond
 )
 
 // stampedes are the processes and what they say.
@@ -242,49 +238,3 @@ func (s *stampedes) end() {
 	}
 }
 
-// hitsBesideABlockedLoad counts hits that are slow while the loader of another key never returns.
-func (l *lab) hitsBesideABlockedLoad(ctx context.Context, addr string) (slow int, longest time.Duration, err error) {
-	const keys, batch = 100, 50
-	forever, hanging := make(chan struct{}), make(chan struct{})
-	var space *cache.Cache[int64, int64]
-	n, err := l.cacheNode(ctx, onRedis(redis.Options{URL: "redis://" + addr}), cache.Options{}, func(s *cache.Stack) {
-		space = cache.Func(s, "blocked", cache.Policy{}, func(_ context.Context, key int64) (int64, error) {
-			if key < 0 {
-				close(hanging)
-				<-forever
-			}
-			return key, nil
-		})
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer n.close()
-	defer close(forever)
-	for i := range int64(keys) {
-		if _, err := space.Get(ctx, i); err != nil {
-			return 0, 0, err
-		}
-	}
-	go func() { _, _ = space.Get(ctx, -1) }()
-	<-hanging
-	before := n.statsOf("blocked").Hits
-	for i := range int64(hitsWatched) {
-		if i%batch == 0 {
-			time.Sleep(10 * time.Millisecond)
-		}
-		began := time.Now()
-		v, err := space.Get(ctx, i%keys)
-		took := time.Since(began)
-		if err != nil || v != i%keys {
-			return slow, longest, fmt.Errorf("beside a hanging load a key reads %d, %v", v, err)
-		}
-		if longest = max(longest, took); took > slowHit {
-			slow++
-		}
-	}
-	if hits := n.statsOf("blocked").Hits - before; hits != hitsWatched {
-		return slow, longest, fmt.Errorf("of %d reads %d were hits", hitsWatched, hits)
-	}
-	return slow, longest, nil
-}

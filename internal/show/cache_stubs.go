@@ -1,9 +1,8 @@
 package main
 
 const (
-	tagsAim   = ""
 	tokensAim = ""
 	downAim   = ""
 )
 
-var measureTags, measureTokens, measureDown, measureBadCache = unmeasured, unmeasured, unmeasured, unmeasured
+var measureTokens, measureDown, measureBadCache = unmeasured, unmeasured, unmeasured

@@ -78,6 +78,9 @@ func onMemcached(addr string) func(context.Context) (cache.Remote, error) {
 	}
 }
 
+// cacheForever outlives every point, so that no entry ends by its time.
+const cacheForever = 24 * time.Hour
+
 // joinWithin is how long a node may take until it uses its layer.
 const joinWithin = 30 * time.Second
 
