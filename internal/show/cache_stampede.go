@@ -237,4 +237,3 @@ func (s *stampedes) end() {
 		w.kill()
 	}
 }
-

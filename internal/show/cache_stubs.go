@@ -1,8 +1,5 @@
 package main
 
-const (
-	tokensAim = ""
-	downAim   = ""
-)
+const downAim = ""
 
-var measureTokens, measureDown, measureBadCache = unmeasured, unmeasured, unmeasured
+var measureDown, measureBadCache = unmeasured, unmeasured
