@@ -121,8 +121,8 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 // Get returns the value of key, from memory, the remote layer or the source, or ErrNotFound. It waits no longer than ctx and
 // the policy allow; what it has waited for goes on without it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.lookup(c.key(key))
-	if e == nil || !c.answers(ctx, e) {
+	e := c.hit(ctx, c.key(key))
+	if e == nil {
 		return c.getMissing(ctx, key)
 	}
 	c.counts.hits.add(1)
@@ -165,8 +165,8 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 	values, found = values[:len(keys)], found[:len(keys)]
 	var missing []int
 	for i, key := range keys {
-		e := c.lookup(c.key(key))
-		if e == nil || !c.answers(ctx, e) {
+		e := c.hit(ctx, c.key(key))
+		if e == nil {
 			var zero V
 			values[i], found[i] = zero, false
 			missing = append(missing, i)
