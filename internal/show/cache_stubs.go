@@ -1,5 +1,3 @@
 package main
 
-const downAim = ""
-
-var measureDown, measureBadCache = unmeasured, unmeasured
+var measureBadCache = unmeasured
