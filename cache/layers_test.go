@@ -149,6 +149,28 @@ func TestTokenIsAnsweredByWhatHasReachedIt(t *testing.T) {
 	})
 }
 
+// What a read found before it waited for the changes up to its token is what those changes have ended.
+func TestTokenIsNotAnsweredByWhatWasEndedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStack(t, cache.Options{})
+		var loads atomic.Int64
+		c := cache.Define(s, cache.Space[string, int64]{Name: "value", LoadMany: counter(&loads)})
+		first, err := c.Get(t.Context(), "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := position.Token{{System: 1, Timeline: 1, Offset: 1}}
+		go func() {
+			time.Sleep(time.Millisecond)
+			_ = c.Invalidate(cache.At(context.Background(), at), "k")
+			_ = s.Advance(context.Background(), at)
+		}()
+		if v, err := c.Get(cache.At(t.Context(), at), "k"); err != nil || v == first {
+			t.Errorf("a read at the token of a write sees %d, %v, as before it", v, err)
+		}
+	})
+}
+
 // What a loader has read behind what was needed answers who asked, and is kept nowhere.
 func TestReadBehindTheNeedIsNotKept(t *testing.T) {
 	s := newStack(t, cache.Options{})

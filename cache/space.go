@@ -129,11 +129,8 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 // Get returns the value of key, from memory, the remote layer or the source, or ErrNotFound. It waits no longer than ctx and
 // the policy allow; what it has waited for goes on without it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.lookup(key)
+	e := c.hit(ctx, key)
 	if e == nil {
-		return c.getMissing(ctx, key)
-	}
-	if o := optionsOf(ctx); o != nil && !c.answers(ctx, o, e) {
 		return c.getMissing(ctx, key)
 	}
 	c.counts.hits.add(1)
@@ -185,8 +182,13 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 	options := optionsOf(ctx)
 	var missing []int
 	for i, key := range keys {
-		e := c.lookup(key)
-		if e == nil || options != nil && !c.answers(ctx, options, e) {
+		var e *entry
+		if options == nil {
+			e = c.lookup(key)
+		} else {
+			e = c.hitFor(ctx, options, key)
+		}
+		if e == nil {
 			var zero V
 			values[i], found[i] = zero, false
 			missing = append(missing, i)

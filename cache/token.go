@@ -54,9 +54,30 @@ func tokenOf(ctx context.Context) position.Token {
 	return nil
 }
 
-// answers reports whether e, which is current, may answer a read of ctx, whose options are o.
-func (c *Cache[K, V]) answers(ctx context.Context, o *readOptions, e *entry) bool {
-	return !o.fresh && (len(o.token) == 0 || c.stack.applied.answers(ctx, o.token, e.at))
+// hit returns what memory has under k, if it may answer a read of ctx.
+func (c *Cache[K, V]) hit(ctx context.Context, k K) *entry {
+	if o := optionsOf(ctx); o != nil {
+		return c.hitFor(ctx, o, k)
+	}
+	return c.lookup(k)
+}
+
+// hitFor looks how far changes have been fenced before it looks into memory, never after: what is in memory by then has not
+// been ended by any of them.
+func (c *Cache[K, V]) hitFor(ctx context.Context, o *readOptions, k K) *entry {
+	if o.fresh {
+		return nil
+	}
+	for waited := false; ; waited = true {
+		applied := c.stack.applied.get()
+		e := c.lookup(k)
+		if e == nil || reached(applied, e.at, o.token) {
+			return e
+		}
+		if waited || !c.stack.applied.answers(ctx, o.token, e.at) {
+			return nil
+		}
+	}
 }
 
 // readsPast reports whether a read of ctx that missed must go to the source, whatever the layers hold.
@@ -98,7 +119,7 @@ func (a *applied) raise(token position.Token) {
 	}
 }
 
-// answers reports whether an entry that was read at may answer a read that wants a token, and waits a little for that.
+// answers reports whether what was read at could answer a read that wants a token, and waits a little for that.
 func (a *applied) answers(ctx context.Context, want, at position.Token) bool {
 	if reached(a.get(), at, want) {
 		return true

@@ -16,12 +16,15 @@ type fuzzTarget struct{ folder, name string }
 
 var fuzzFunction = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
 
-// fuzz runs every fuzz target for a moment.
-func (l *lab) fuzz(ctx context.Context) (hold, targets int, err error) {
+// fuzz runs every fuzz target below a folder of the tree for a moment.
+func (l *lab) fuzz(ctx context.Context, under string) (hold, targets int, err error) {
 	found, err := fuzzTargets(l.root)
 	if err != nil {
 		return 0, 0, err
 	}
+	found = slices.DeleteFunc(found, func(t fuzzTarget) bool {
+		return under != "." && t.folder != under && !strings.HasPrefix(t.folder, under+"/")
+	})
 	seconds := size(5, 60)
 	for _, t := range found {
 		l.say("fuzzing %s %s", t.folder, t.name)

@@ -4,16 +4,19 @@
 //	$ go run ./internal/show skeleton
 //	skeleton.1  real data imported, every feed walked  … of … feeds equal  (all)  ok
 //	skeleton.2  …
+//	$ go run ./internal/show -only 2 cache
 //
 // Details are indented below their point. It exits with 1 if a point is short
 // of its aim. -only 3,5 runs these points alone; FRESHET_SOAK=1 takes the full
 // counts instead of a test's; FRESHET_REALDATA names the folder of the real data.
 //
 // Invariants: every figure is measured in this run, by driving the freshet
-// binary from outside (processes, HTTP, CSV files), which is built first; aims
-// stand beside their point's code and nowhere else. What is expected of feeds
-// comes from package naive or from a ledger of what was acknowledged, never from
-// the server. Data lies on a disk, not in memory.
+// binary from outside (processes, HTTP, CSV files), which is built first, or, for
+// cache, by programs and processes of several stacks on real servers; aims stand
+// beside their point's code and nowhere else. What is expected of feeds comes from
+// package naive or from a ledger of what was acknowledged, and what is expected of
+// a cache from the simulated source, never from what is measured. Data lies on a
+// disk, not in memory.
 //
 // It is not a benchmark to compare machines with: absolute times are printed
 // beside the time of a fixed piece of work.
@@ -121,12 +124,15 @@ func choose(points []point, only string) ([]point, error) {
 	return chosen, nil
 }
 
-func names() []string { return []string{"skeleton"} }
+func names() []string { return []string{"skeleton", "cache"} }
 
 // pointsOf gives the points of an issue, nil for one that is not known.
 func pointsOf(name string) []point {
-	if name == "skeleton" {
+	switch name {
+	case "skeleton":
 		return skeleton()
+	case "cache":
+		return cachePoints()
 	}
 	return nil
 }
@@ -140,6 +146,8 @@ func helperNamed(name string) helper {
 		return serveBare
 	case postWorker:
 		return writePosts
+	case cacheWorker:
+		return serveCacheWorker
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func measureBad(ctx context.Context, l *lab) (outcome, error) {
 	if err := l.badFiles(ctx); err != nil {
 		return outcome{}, err
 	}
-	fuzzed, targets, err := l.fuzz(ctx)
+	fuzzed, targets, err := l.fuzz(ctx, ".")
 	if err != nil {
 		return outcome{}, err
 	}

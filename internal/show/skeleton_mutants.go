@@ -6,26 +6,41 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
-// measureMutants is point 8: each guard's patch is put into a copy of the tree,
-// and the test that it names has to go red. The list goes to the progress.
+// measureMutants is point 8.
 func measureMutants(ctx context.Context, l *lab) (outcome, error) {
+	red, all, err := l.mutants(ctx, "")
+	return outcome{fmt.Sprintf("%d/%d", red, all), err == nil && red == all && all > 0}, err
+}
+
+// mutants puts the patch of each guard whose name matches into a copy of the tree,
+// and counts those whose test goes red, as it has to. The list goes to the progress.
+func (l *lab) mutants(ctx context.Context, match string) (red, all int, err error) {
 	var text bytes.Buffer
-	cmd := l.tool(ctx, "go", "run", "./internal/mutants")
+	cmd := l.tool(ctx, "go", "run", "./internal/mutants", "-run", match)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&text, l.progress), io.MultiWriter(&text, l.progress)
-	err := cmd.Run()
+	ended := cmd.Run()
 	found := mutantsCounted.FindStringSubmatch(text.String())
 	if found == nil {
 		lines := strings.Split(strings.TrimSpace(text.String()), "\n")
-		return outcome{}, fmt.Errorf("go run ./internal/mutants: %v: it counts nothing\n%s", err, strings.Join(lines[max(0, len(lines)-20):], "\n"))
+		return 0, 0, fmt.Errorf("go run ./internal/mutants: %v: it counts nothing\n%s", ended, strings.Join(lines[max(0, len(lines)-20):], "\n"))
 	}
-	all, red := found[1], found[2]
+	if all, err = strconv.Atoi(found[1]); err != nil {
+		return 0, 0, err
+	}
+	if red, err = strconv.Atoi(found[2]); err != nil {
+		return 0, 0, err
+	}
 	for _, row := range mutantsAlive.FindAllString(text.String(), -1) {
 		l.detail("%s", strings.TrimSpace(row))
 	}
-	return outcome{red + "/" + all, err == nil && red == all && all != "0"}, nil
+	if ended != nil && red == all {
+		err = fmt.Errorf("go run ./internal/mutants: %w", ended)
+	}
+	return red, all, err
 }
 
 var (
