@@ -137,7 +137,14 @@ func (t *tags) draw(names []string) {
 // told says that all epochs up to known have been told, but for those up to horizon.
 func (t *tags) told(known, horizon uint64) {
 	t.mu.Lock()
-	t.horizon = max(t.horizon, horizon)
+	if t.horizon < horizon {
+		t.horizon = horizon
+		for _, place := range t.byName { // they may have been fenced before this node was told of anything
+			if tag := place.Value(); tag != nil {
+				raise(&tag.last, horizon)
+			}
+		}
+	}
 	t.mu.Unlock()
 	raise(&t.known, known)
 }
