@@ -11,7 +11,7 @@ import (
 const (
 	downAim = "p99 of hits within 2 x + 1 µs, misses at once after the breaker, no read older than MaxStale, none after a confirmed fence"
 
-	downKeys     = 2_000
+	downKeys     = 1_000
 	downHits     = 200_000
 	downMisses   = 500
 	downSource   = time.Millisecond      // what the source takes
