@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,11 +15,13 @@ import (
 // badMaxValue is small enough that the table's values are over it quickly.
 const badMaxValue = 4 << 10
 
-// badValue names the key that it belongs to, so that another's is never taken for it.
+// badValue names the key that it belongs to by its hash, so that another's is never taken for it.
 type badValue struct {
-	Key  string
+	Key  [sha256.Size]byte
 	Fill string
 }
+
+func badValueOf(key, fill string) badValue { return badValue{sha256.Sum256([]byte(key)), fill} }
 
 // badLayer is a backend that foreign bytes are written into.
 type badLayer struct {
@@ -79,7 +82,7 @@ func (l *lab) badLayer(ctx context.Context, layer badLayer) (right, cases int, e
 	for i := range w.nodes {
 		w.nodes[i], err = l.cacheNode(ctx, layer.open, cache.Options{MaxValue: badMaxValue, MaxStale: downMaxStale}, func(s *cache.Stack) {
 			w.spaces[i] = cache.Func(s, "bad", cache.Policy{TTL: cacheForever}, func(_ context.Context, key string) (badValue, error) {
-				return badValue{key, w.fill(key)}, nil
+				return badValueOf(key, w.fill(key)), nil
 			})
 		})
 		if err != nil {
@@ -123,7 +126,7 @@ func badKeys() []string {
 
 // key goes through a key's whole life on both nodes.
 func (w *badWorldOf) key(ctx context.Context, key string) {
-	want := badValue{Key: key}
+	want := badValueOf(key, "")
 	w.judge(key, w.reads(ctx, 0, key, want))
 	before := w.nodes[1].statsOf("bad").RemoteHits
 	w.judge(key, w.reads(ctx, 1, key, want))
@@ -136,7 +139,7 @@ func (w *badWorldOf) key(ctx context.Context, key string) {
 		w.judge(key, err.Error())
 	}
 	w.judge(key, w.reads(ctx, 1, key, want))
-	put := badValue{key, "put"}
+	put := badValueOf(key, "put")
 	if err := w.spaces[1].Put(ctx, key, put); err != nil {
 		w.judge(key, err.Error())
 	}
@@ -169,7 +172,7 @@ func (w *badWorldOf) tooLarge(ctx context.Context) {
 		text := strings.Repeat("x", badMaxValue+over)
 		w.fill = func(string) string { return text }
 		before := w.nodes[0].statsOf("bad").Unstorable
-		want := badValue{key, text}
+		want := badValueOf(key, text)
 		w.judge(key, w.reads(ctx, 0, key, want))
 		w.judge(key, w.reads(ctx, 1, key, want))
 		counted := w.nodes[0].statsOf("bad").Unstorable - before

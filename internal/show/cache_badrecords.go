@@ -83,7 +83,7 @@ func (w *badWorldOf) foreign(ctx context.Context, rng *rand.Rand) error {
 	for i, f := range foreignRecords() {
 		key, other := fmt.Sprintf("foreign-%d", i), fmt.Sprintf("foreign-%d-other", i)
 		for _, k := range []string{key, other} {
-			if wrong := w.reads(ctx, 0, k, badValue{Key: k}); wrong != "" {
+			if wrong := w.reads(ctx, 0, k, badValueOf(k, "")); wrong != "" {
 				return errors.New(wrong)
 			}
 		}
@@ -101,7 +101,7 @@ func (w *badWorldOf) foreign(ctx context.Context, rng *rand.Rand) error {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 		before := w.nodes[1].statsOf("bad").Undecodable
-		w.judge(f.name, w.reads(ctx, 1, key, badValue{key, "moved on"}))
+		w.judge(f.name, w.reads(ctx, 1, key, badValueOf(key, "moved on")))
 		if w.layer.counts && w.nodes[1].statsOf("bad").Undecodable == before {
 			w.judge(f.name, "not counted as undecodable")
 		}
