@@ -326,12 +326,17 @@ func (l *link) Lost() {
 	l.forgetAll()
 }
 
-// forgetAll puts all of memory out of sight, and what loads in flight will bring.
+// forgetAll puts all of memory out of sight, and what loads in flight will bring, unless this node knows of every change
+// without being told.
 func (l *link) forgetAll() {
-	raise(&l.stack.trust.floor, l.stack.fence.ticket())
-	if !l.stack.options.OnlyNode {
-		l.stack.trust.until.Store(0)
+	if l.stack.options.OnlyNode {
+		return
 	}
+	raise(&l.stack.trust.floor, l.stack.fence.ticket())
+	l.stack.trust.until.Store(0)
+	}
+	raise(&l.stack.floor, l.stack.fence.ticket())
+	l.stack.trustedUntil.Store(0)
 }
 
 // fenceRemote writes tombstones under the texts of keys. A fence that is owed is no error of the caller's.

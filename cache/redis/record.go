@@ -23,7 +23,8 @@ const (
 
 var errRecord = errors.New("redis: a record cannot be read: is the prefix used by something else?")
 
-// parseRecord reads what GET returned. The record's value shares memory with raw, which is nobody else's.
+// parseRecord reads what GET returned. The record's value shares memory with raw, which is nobody else's. Bytes that are no
+// record are a value that nobody can read: the reader counts them and fences them away.
 func parseRecord(raw []byte, out *cache.Record) error {
 	*out = cache.Record{}
 	switch {

@@ -21,7 +21,9 @@ type outage struct {
 	source []outageKey
 
 	writes, reads atomic.Int64
+	back          atomic.Int64 // when the layer was, Unix ns; 0: it is not
 	oldest        atomic.Int64 // ns: the longest that a value which was read had been over
+	settling      atomic.Int64 // the same of reads within downMaxStale after the layer was back: fences were owed until then
 }
 
 // outageKey is a key of the source: a version, and when each was over, that is when the invalidation that followed the next
@@ -118,15 +120,24 @@ func (w *outage) load(ctx context.Context, d time.Duration) error {
 				return fmt.Errorf("a read without Redis: %w", err)
 			}
 			w.reads.Add(1)
-			for age := int64(w.source[k].age(v, began)); ; {
-				old := w.oldest.Load()
-				if age <= old || w.oldest.CompareAndSwap(old, age) {
-					break
-				}
-			}
+			w.note(began, w.source[k].age(v, began))
 		}
 		return nil
 	})
+}
+
+// note keeps the age of what a read brought, if it is the oldest.
+func (w *outage) note(began time.Time, age time.Duration) {
+	oldest := &w.oldest
+	if back := w.back.Load(); back > 0 && began.UnixNano()-back < int64(downMaxStale) {
+		oldest = &w.settling
+	}
+	for {
+		old := oldest.Load()
+		if int64(age) <= old || oldest.CompareAndSwap(old, int64(age)) {
+			return
+		}
+	}
 }
 
 // write changes the source and then the cache of a node.
