@@ -102,7 +102,11 @@ func (t *table) plain(name string, v float64) { t.add(name, v, "", true) }
 func (t *table) atMost(name string, v, aim float64) {
 	t.add(name, v, fmt.Sprintf("<= %v", aim), v <= aim)
 }
+
 func (t *table) atLeast(name string, v, aim float64) {
 	t.add(name, v, fmt.Sprintf(">= %v", aim), v >= aim)
 }
-func (t *table) exactly(name string, v, aim float64) { t.add(name, v, fmt.Sprintf("= %v", aim), v == aim) }
+
+func (t *table) exactly(name string, v, aim float64) {
+	t.add(name, v, fmt.Sprintf("= %v", aim), v == aim)
+}

@@ -334,9 +334,6 @@ func (l *link) forgetAll() {
 	}
 	raise(&l.stack.trust.floor, l.stack.fence.ticket())
 	l.stack.trust.until.Store(0)
-	}
-	raise(&l.stack.floor, l.stack.fence.ticket())
-	l.stack.trustedUntil.Store(0)
 }
 
 // fenceRemote writes tombstones under the texts of keys. A fence that is owed is no error of the caller's.

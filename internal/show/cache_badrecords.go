@@ -52,7 +52,11 @@ func foreignRecords() []foreignRecord {
 		return resealed(func(e []byte) []byte { e[at] = b; return e })
 	}
 	return []foreignRecord{
-		{"nothing", text("")}, {"a byte", text("x")}, {"a kind alone", text("v")}, {"JSON", text(`{"Key":"other"}`)}, {"zeros", text(strings.Repeat("\x00", 100))},
+		{"nothing", text("")},
+		{"a byte", text("x")},
+		{"a kind alone", text("v")},
+		{"JSON", text(`{"Key":"other"}`)},
+		{"zeros", text(strings.Repeat("\x00", 100))},
 		{"random", func(_, _ []byte, rng *rand.Rand) []byte { return randomBytes(rng, 1000) }},
 		{"random of the kind", func(_, _ []byte, rng *rand.Rand) []byte { return append([]byte("v"), randomBytes(rng, 1000)...) }},
 		{"another key's", func(_, other []byte, _ *rand.Rand) []byte { return other }},
@@ -63,7 +67,11 @@ func foreignRecords() []foreignRecord {
 			own[recordHead+rng.IntN(len(own)-recordHead)] ^= 1 << rng.IntN(8)
 			return own
 		}},
-		{"another magic", set(stamp, 1)}, {"another format", set(stamp+1, 99)}, {"flags unknown", set(stamp+2, 0x80)}, {"said to be compressed", set(stamp+2, 3)}, {"another schema", set(stamp+3, 9)},
+		{"another magic", set(stamp, 1)},
+		{"another format", set(stamp+1, 99)},
+		{"flags unknown", set(stamp+2, 0x80)},
+		{"said to be compressed", set(stamp+2, 3)},
+		{"another schema", set(stamp+3, 9)},
 		{"a payload that is none", resealed(func(e []byte) []byte { e[len(e)-1] = '!'; return e })},
 		{"cut and resealed", resealed(func(e []byte) []byte { return e[:len(e)-20] })},
 		{"a head and resealed", resealed(func(e []byte) []byte { return e[:stamp+5] })},
