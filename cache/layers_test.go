@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/cache/memory"
 	"github.com/freshet/freshet/position"
 )
 
@@ -384,5 +385,38 @@ func TestVersionOfTheSchemaIsNotMixedUp(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the versions never met in the layer")
 		}
+	}
+}
+
+// The only node is told of nothing that it does not know, so the loss of the layer takes nothing from its memory.
+func TestOnlyNodeKeepsItsMemory(t *testing.T) {
+	layer := memory.New(memory.Options{})
+	s := newStack(t, cache.Options{Remote: layer, OnlyNode: true})
+	var loads atomic.Int64
+	c := cache.Define(s, cache.Space[string, int64]{Name: "value", LoadMany: counter(&loads)})
+	deadline := time.Now().Add(10 * time.Second)
+	for s.Stats()[0].RemoteHits == 0 { // until the layer is used
+		if _, err := c.Get(t.Context(), time.Now().String()); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the layer is not used: %v", err)
+		}
+		if in, err := s.Inspect(t.Context(), "value", "x"); err == nil && in.Remote.State == "absent" {
+			if _, err := c.Get(t.Context(), "x"); err != nil {
+				t.Fatal(err)
+			}
+			if in, _ := s.Inspect(t.Context(), "value", "x"); in.Remote != nil && in.Remote.State == "fresh" {
+				break
+			}
+			_ = c.Invalidate(t.Context(), "x")
+			time.Sleep(time.Millisecond)
+		}
+	}
+	v, err := c.Get(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer.Close() // ends Listen with Lost
+	time.Sleep(50 * time.Millisecond)
+	if again, err := c.Get(t.Context(), "k"); again != v || err != nil {
+		t.Errorf("after the layer was lost: %d, %v, want %d from memory", again, err, v)
 	}
 }

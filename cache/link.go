@@ -27,6 +27,8 @@ const (
 
 	// debtsMax is how many fences may be owed one by one. Beyond it each space is owed as a whole.
 	debtsMax = 10_000
+	// leasesSeenMax bounds the leases of others that are remembered.
+	leasesSeenMax = 4096
 	// settleMax is how many of them are paid in one call.
 	settleMax = 500
 )
@@ -49,6 +51,7 @@ type link struct {
 	generation string
 	keys       map[string]position.Position // owed fences
 	tags       map[string]bool              // owed tags
+	leases     map[ID]time.Time             // others' leases, by when they were seen first or their holder was known to live
 	kick       chan struct{}                // something is owed
 
 	stop context.CancelFunc
@@ -58,7 +61,7 @@ type link struct {
 func newLink(s *Stack) *link {
 	l := &link{
 		stack: s, holder: newID(), known: s.channel == nil,
-		keys: make(map[string]position.Position), tags: make(map[string]bool), kick: make(chan struct{}, 1),
+		keys: make(map[string]position.Position), tags: make(map[string]bool), leases: make(map[ID]time.Time), kick: make(chan struct{}, 1),
 	}
 	l.usable.Store(l.known)
 	ctx, stop := context.WithCancel(context.Background())
@@ -279,6 +282,31 @@ func (l *link) drawTags(ctx context.Context, tags []string) error {
 		}
 		return err
 	})
+}
+
+// suspects reports whether a lease of another process has been seen for so long that its holder is to be looked after.
+func (l *link) suspects(lease ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	since, seen := l.leases[lease]
+	if !seen {
+		l.see(lease)
+	}
+	return seen && time.Since(since) >= suspectAfter
+}
+
+// trust begins the time anew after which a lease is suspected.
+func (l *link) trust(lease ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.see(lease)
+}
+
+func (l *link) see(lease ID) {
+	if len(l.leases) >= leasesSeenMax {
+		clear(l.leases) // their time begins anew
+	}
+	l.leases[lease] = time.Now()
 }
 
 // owes reports whether anything is owed.

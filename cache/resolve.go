@@ -27,13 +27,6 @@ type resolution[K comparable, V any] struct {
 	texts   []string // of the keys in the remote layer, with the generation
 	records []Record // as they were read last, by key; nil: the layer has not answered
 	entries []*entry
-	seen    []sighting // of the lease that is waited for, by key
-}
-
-// sighting is a lease that somebody holds, and when it was first seen.
-type sighting struct {
-	lease ID
-	since time.Time
 }
 
 const (
@@ -106,8 +99,10 @@ func (r *resolution[K, V]) claim(ctx context.Context, missing []int) ([]int, err
 				ask.Renew = Stamp(rec.Value)
 			}
 		case Leased, Renewing:
-			if !r.dead(ctx, i, rec) {
-				wait = append(wait, i)
+			if !r.dead(ctx, rec) {
+				if !r.accept(i) {
+					wait = append(wait, i)
+				}
 				continue
 			}
 			ask.Over = rec.Lease
@@ -183,6 +178,8 @@ func (r *resolution[K, V]) accept(i int) bool {
 	case late < 0:
 	case !e.found || late >= r.policy.StaleFor:
 		return false
+	case rec.State == Renewing && r.stack.link.suspects(rec.Lease):
+		return false
 	case rec.State == Renewing:
 		r.counts.staleServed.Add(1)
 		r.observer.ServedStale(late)
@@ -225,26 +222,21 @@ func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
 	return e, true
 }
 
-// dead reports whether the holder of a lease has stopped beating.
-func (r *resolution[K, V]) dead(ctx context.Context, i int, rec Record) bool {
-	if r.seen == nil {
-		r.seen = make([]sighting, len(r.texts))
-	}
-	s := &r.seen[i]
-	if s.lease != rec.Lease {
-		*s = sighting{lease: rec.Lease, since: time.Now()}
+// dead reports whether the holder of a lease that has been held for long has stopped beating.
+func (r *resolution[K, V]) dead(ctx context.Context, rec Record) bool {
+	if !r.stack.link.suspects(rec.Lease) {
 		return false
 	}
-	if time.Since(s.since) < suspectAfter {
-		return false
-	}
-	s.since = time.Now()
 	beating := true
 	err := r.stack.link.call(ctx, func(ctx context.Context) (err error) {
 		beating, err = r.stack.remote.Beating(ctx, rec.Holder)
 		return err
 	})
-	return err == nil && !beating
+	if err == nil && !beating {
+		return true
+	}
+	r.stack.link.trust(rec.Lease)
+	return false
 }
 
 // withoutRemote asks the source for what is missing, as if there were no remote layer.

@@ -46,6 +46,7 @@ func Races(t *testing.T, b Backend) {
 		{"WriteThrough", writeThrough},
 		{"OneLoad", oneLoadInAll},
 		{"DeadHolder", deadHolder},
+		{"DeadHolderOfARenewal", deadRenewer},
 		{"RemoteFails", remoteFails},
 		{"ForeignBytes", foreignBytes},
 	} {
@@ -522,6 +523,54 @@ func deadHolder(r *race) {
 	r.want(1, r.other)
 	if took := time.Since(began); took > 1200*time.Millisecond {
 		r.Errorf("the lease of a dead process kept its key for %v", took)
+	}
+}
+
+// deadRenewer: a process dies while it renews a value that others may be served stale meanwhile. They don't wait, and one of
+// them takes its place.
+func deadRenewer(r *race) {
+	r.want(1, r.one)
+	full := *r.one.remote.lastKey.Load()
+	stale := cache.Define(r.other.stack, cache.Space[string, uint64]{
+		Name: "stale", Policy: cache.Policy{TTL: 100 * time.Millisecond, Jitter: -1, StaleFor: time.Minute},
+		LoadMany: func(_ context.Context, keys []string) (map[string]uint64, error) {
+			return map[string]uint64{keys[0]: r.source.version.Load()}, nil
+		},
+	})
+	get := func(want uint64) (ok bool, took time.Duration) {
+		began := time.Now()
+		v, err := stale.Get(r.Context(), r.key)
+		if err != nil {
+			r.Fatal(err)
+		}
+		return v == want, time.Since(began)
+	}
+	get(1)
+	key := full[:len(full)-len(keyOf(full))-len("race:")] + "stale:" + r.key
+	record := make([]cache.Record, 1)
+	if err := r.one.remote.Remote.Get(r.Context(), []string{key}, record); err != nil || record[0].State != cache.Filled {
+		r.Fatalf("%s holds %+v, %v", key, record[0], err)
+	}
+	ask := cache.LeaseAsk{Key: key, Lease: cache.ID(newID()), Holder: cache.ID(newID()), Renew: cache.Stamp(record[0].Value), TTL: time.Minute}
+	answers := make([]cache.LeaseAnswer, 1)
+	if err := r.one.remote.Remote.Lease(r.Context(), []cache.LeaseAsk{ask}, answers); err != nil || !answers[0].Granted {
+		r.Fatalf("renewal by a process that never beats: %+v, %v", answers, err)
+	}
+	r.source.write()
+	time.Sleep(150 * time.Millisecond)
+	began := time.Now()
+	for {
+		ok, took := get(2)
+		if ok {
+			break
+		}
+		if took > 500*time.Millisecond {
+			r.Errorf("a read that may be answered by a stale value took %v", took)
+		}
+		if time.Since(began) > 1200*time.Millisecond {
+			r.Fatal("nobody takes the place of the dead process")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
