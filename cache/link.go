@@ -27,6 +27,9 @@ const (
 
 	// debtsMax is how many fences may be owed one by one. Beyond it each space is owed as a whole.
 	debtsMax = 10_000
+	// quietFor is how long a node that was without the channel leaves the layer alone when it has it back: the others' next beat
+	// and the call that pays what they owe.
+	quietFor = time.Second
 	// leasesSeenMax bounds the leases of others that are remembered.
 	leasesSeenMax = 4096
 	// settleMax is how many of them are paid in one call.
@@ -38,7 +41,7 @@ const (
 //
 //   - its last calls have not failed (the breaker is closed; only the link's own beat closes it again),
 //   - no fence is owed to it: what should have been fenced there could be read there,
-//   - its generation is known, where it has a channel.
+//   - its generation is known, where it has a channel, and others have had time to pay what they owe.
 type link struct {
 	stack  *Stack
 	holder ID
@@ -49,6 +52,8 @@ type link struct {
 	broken     bool
 	known      bool // the generation
 	generation string
+	heard      bool                         // the channel, ever
+	quietUntil time.Time                    // see quietFor
 	keys       map[string]position.Position // owed fences
 	tags       map[string]bool              // owed tags
 	leases     map[ID]time.Time             // others' leases, by when they were seen first or their holder was known to live
@@ -126,8 +131,11 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 
 // judge sets usable. The caller holds mu.
 func (l *link) judge() {
-	l.usable.Store(!l.broken && l.known && len(l.keys) == 0 && len(l.tags) == 0)
+	l.usable.Store(!l.broken && l.known && !l.quiet() && len(l.keys) == 0 && len(l.tags) == 0)
 }
+
+// quiet reports whether others still have time to pay what they owe. The caller holds mu.
+func (l *link) quiet() bool { return time.Now().Before(l.quietUntil) }
 
 // mend closes the breaker.
 func (l *link) mend() {
@@ -309,6 +317,13 @@ func (l *link) see(lease ID) {
 	l.leases[lease] = time.Now()
 }
 
+// lapsed reports whether this node has been without the channel for longer than it trusts it. Others may have been without the
+// layer for as long, and owe it fences: memory from before that is old, and what lies in the layer may be until they had time
+// to pay. The caller holds mu.
+func (l *link) lapsed() bool {
+	return l.heard && !l.stack.options.OnlyNode && l.stack.trust.until.Load() <= l.stack.clock.NowNano()
+}
+
 // owes reports whether anything is owed.
 func (l *link) owes() bool {
 	l.mu.Lock()
@@ -332,11 +347,14 @@ func (l *link) TagFenced(tag string, epoch uint64) { l.stack.tags.fence(tag, epo
 
 func (l *link) Alive(sent time.Time, beat Beat) {
 	l.mu.Lock()
-	if !l.known || beat.Generation != l.generation {
-		l.forgetAll() // fences may be missing there
-		l.known, l.generation = true, beat.Generation
-		l.judge()
+	if l.lapsed() {
+		l.quietUntil = time.Now().Add(quietFor)
 	}
+	if !l.known || l.quiet() || beat.Generation != l.generation {
+		l.forgetAll() // fences may be missing there
+		l.heard, l.known, l.generation = true, true, beat.Generation
+	}
+	l.judge()
 	l.mu.Unlock()
 	l.stack.tags.told(beat.Epoch, beat.Horizon)
 	l.stack.applied.raise(beat.Applied)

@@ -33,7 +33,7 @@ func TestIDsNeverGoBack(t *testing.T) {
 			}
 			db = openAt(t, path, opts)
 		case 3:
-			placed := freshet.NewID(last.Millis()+rand.Int64N(20)-10, 7, rand.IntN(freshet.Sequences))
+			placed := freshet.NewID(max(last.Millis(), freshet.Millis(now))+rand.Int64N(20)-10, 7, rand.IntN(freshet.Sequences))
 			mustWrite(t, db, func(tx *Tx) error {
 				tx.PassID(placed)
 				_, err := tx.Exec("INSERT OR REPLACE INTO totals VALUES (1, 0)")
