@@ -31,8 +31,10 @@ type Options struct {
 	// OnlyNode says that nobody else changes the source, so that memory needs no channel to be trusted.
 	OnlyNode bool
 	// MaxStale is how long memory is trusted after the channel was last known to be alive, and so the longest time that a
-	// node serves what another has invalidated, even under partition. Without a channel it bounds the life of entries in
-	// memory. Default 1 s.
+	// node serves what another has fenced, even under partition. Without a channel it bounds the life of entries in
+	// memory. A node that can't write its fence (it alone is cut off from the layer) can't bound what others read there
+	// meanwhile; where that matters, the store's change feed has to repeat the fence, or InvalidateConfirmed says that it
+	// is not confirmed. Default 1 s.
 	MaxStale time.Duration
 	// MaxValue bounds the bytes of a value in the remote layer, before compression; a longer one stays in memory. Default
 	// 1 MiB, which is what memcached takes.
