@@ -2,7 +2,6 @@ package redis
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/position"
@@ -21,10 +20,8 @@ const (
 	positionLen = 8 + 4 + 8   // big-endian, so that bytes compare as the numbers do
 )
 
-var errRecord = errors.New("redis: a record cannot be read: is the prefix used by something else?")
-
 // parseRecord reads what GET returned. The record's value shares memory with raw, which is nobody else's. Bytes that are no
-// record are a value that nobody can read: the reader counts them and fences them away.
+// record read as a value of the zero stamp, which nobody can decode: the reader counts it and fences it away.
 func parseRecord(raw []byte, out *cache.Record) error {
 	*out = cache.Record{}
 	switch {
@@ -36,7 +33,8 @@ func parseRecord(raw []byte, out *cache.Record) error {
 	case len(raw) >= headLen+cache.StampSize && raw[0] == kindRenewing:
 		out.State, out.Value = cache.Renewing, raw[headLen:]
 	default:
-		return errRecord
+		out.State, out.Value = cache.Filled, make([]byte, cache.StampSize)
+		return nil
 	}
 	copy(out.Lease[:], raw[1:])
 	copy(out.Holder[:], raw[1+idLen:])
