@@ -115,6 +115,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(signer.Seal(nil))
 	f.Add(signer.Seal(position.Token{{System: 1, Timeline: 2, Offset: 3}}))
 	f.Add("")
+	f.Add(signer.Seal(nil) + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		tok, err := signer.Open(text)
 		if err == nil && signer.Seal(tok) != text {

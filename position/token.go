@@ -90,7 +90,8 @@ func (s *Signer) Seal(t Token) string {
 // Open reads a text that Seal wrote; anything else is [ErrToken].
 func (s *Signer) Open(text string) (Token, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) < 1+tokenMAC || raw[0] != tokenVersion {
+	if err != nil || len(raw) < 1+tokenMAC || raw[0] != tokenVersion || len(text) != base64.RawURLEncoding.EncodedLen(len(raw)) {
+		// The decoder passes over line breaks; a token has one form.
 		return nil, ErrToken
 	}
 	body := raw[:len(raw)-tokenMAC]
