@@ -81,15 +81,11 @@ func (e *envelope) append(buf []byte) []byte {
 	}
 	buf = binary.AppendUvarint(buf, uint64(len(e.tags)))
 	for _, tag := range e.tags {
-		buf = appendText(buf, tag)
+		buf = appendChunk(buf, tag)
 	}
-	buf = appendText(buf, e.key)
+	buf = appendChunk(buf, e.key)
 	buf = append(buf, payload...)
 	return binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf[start:], castagnoli))
-}
-
-func appendText(buf []byte, s string) []byte {
-	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
 }
 
 // parseEnvelope reads what append wrote under key. The payload lies in data unless it was compressed; limit bounds what it
@@ -102,7 +98,7 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 	if crc32.Checksum(body, castagnoli) != sum {
 		return e, errEnvelope
 	}
-	r := reader{data: body[StampSize:]}
+	r := fieldReader{data: body[StampSize:]}
 	magic, format, flags := r.byte(), r.byte(), r.byte()
 	if magic != envelopeMagic || format != envelopeFormat || flags&^byte(flagsKnown) != 0 {
 		return e, errEnvelope
@@ -120,10 +116,10 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 	} else if n > 0 {
 		return e, errEnvelope
 	}
-	for n := r.uvarint(); n > 0 && !r.short; n-- {
-		e.tags = append(e.tags, string(r.text()))
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		e.tags = append(e.tags, string(r.chunk()))
 	}
-	if text := r.text(); r.short || string(text) != key {
+	if text := r.chunk(); r.bad || string(text) != key {
 		return e, errEnvelope
 	}
 	e.key = key
@@ -138,52 +134,3 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 	}
 	return e, nil
 }
-
-// reader takes fields off data and notes where there is too little of it.
-type reader struct {
-	data  []byte
-	short bool
-}
-
-func (r *reader) take(n uint64) []byte {
-	if uint64(len(r.data)) < n {
-		r.data, r.short = nil, true
-		return nil
-	}
-	field := r.data[:n]
-	r.data = r.data[n:]
-	return field
-}
-
-func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) uint32() uint32 {
-	if b := r.take(4); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (r *reader) uint64() uint64 {
-	if b := r.take(8); b != nil {
-		return binary.BigEndian.Uint64(b)
-	}
-	return 0
-}
-
-func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.data)
-	if size <= 0 {
-		r.data, r.short = nil, true
-		return 0
-	}
-	r.data = r.data[size:]
-	return n
-}
-
-func (r *reader) text() []byte { return r.take(r.uvarint()) }

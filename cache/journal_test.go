@@ -129,7 +129,7 @@ func (n *notebook) open(dir string, disk journalDisk, segment int64) (*journal, 
 				n.lines = append(n.lines, bytes.Clone(payload))
 				return nil
 			}
-			r := &recordReader{data: payload}
+			r := &fieldReader{data: payload}
 			for len(r.data) > 0 {
 				n.lines = append(n.lines, bytes.Clone(r.chunk()))
 			}

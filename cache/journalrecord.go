@@ -72,7 +72,7 @@ func (s *ledgerState[K, V]) control(c control, now time.Time) error {
 
 // replay applies what the journal holds.
 func (s *ledgerState[K, V]) replay(payload []byte, checkpoint bool, now time.Time) error {
-	r := &recordReader{data: payload}
+	r := &fieldReader{data: payload}
 	if checkpoint {
 		return s.restore(r, now)
 	}
@@ -120,7 +120,7 @@ func appendEntry[K comparable, V any](buf, scratch []byte, kind ledgerKind[K, V]
 	return appendChunk(buf, scratch), scratch, nil
 }
 
-func readEntry[K comparable, V any](r *recordReader, kind ledgerKind[K, V]) (e BatchEntry[K, V], err error) {
+func readEntry[K comparable, V any](r *fieldReader, kind ledgerKind[K, V]) (e BatchEntry[K, V], err error) {
 	key, value := r.chunk(), r.chunk()
 	if r.bad {
 		return e, errRecord
@@ -166,7 +166,7 @@ func (s *ledgerState[K, V]) checkpoint(buf []byte) ([]byte, error) {
 }
 
 // restore is the way back from a checkpoint.
-func (s *ledgerState[K, V]) restore(r *recordReader, now time.Time) error {
+func (s *ledgerState[K, V]) restore(r *fieldReader, now time.Time) error {
 	if name := string(r.chunk()); name != s.kind.name {
 		return fmt.Errorf("this is the journal of a %q and not of a %q", name, s.kind.name)
 	}
@@ -222,7 +222,7 @@ func (s *ledgerState[K, V]) appendEntries(buf []byte, entries []BatchEntry[K, V]
 	return buf, nil
 }
 
-func (s *ledgerState[K, V]) readEntries(r *recordReader, b *cutBatch[K, V]) error {
+func (s *ledgerState[K, V]) readEntries(r *fieldReader, b *cutBatch[K, V]) error {
 	before := len(r.data)
 	n := r.uvarint()
 	if n == 0 {
@@ -239,54 +239,4 @@ func (s *ledgerState[K, V]) readEntries(r *recordReader, b *cutBatch[K, V]) erro
 	}
 	b.bytes = int64(before - len(r.data))
 	return nil
-}
-
-func appendChunk[T []byte | string](buf []byte, chunk T) []byte {
-	buf = binary.AppendUvarint(buf, uint64(len(chunk)))
-	return append(buf, chunk...)
-}
-
-func appendBool(buf []byte, b bool) []byte {
-	if b {
-		return append(buf, 1)
-	}
-	return append(buf, 0)
-}
-
-// recordReader takes apart what may be damaged. What is not there reads as zero, and bad stays set.
-type recordReader struct {
-	data []byte
-	bad  bool
-}
-
-func (r *recordReader) byte() byte {
-	if len(r.data) == 0 {
-		r.bad = true
-		return 0
-	}
-	b := r.data[0]
-	r.data = r.data[1:]
-	return b
-}
-
-func (r *recordReader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.data)
-	if n <= 0 {
-		r.bad, r.data = true, nil
-		return 0
-	}
-	r.data = r.data[n:]
-	return v
-}
-
-// chunk is a part of the data.
-func (r *recordReader) chunk() []byte {
-	n := r.uvarint()
-	if n > uint64(len(r.data)) {
-		r.bad, r.data = true, nil
-		return nil
-	}
-	chunk := r.data[:n]
-	r.data = r.data[n:]
-	return chunk
 }

@@ -27,13 +27,15 @@ const (
 
 	// debtsMax is how many fences may be owed one by one. Beyond it each space is owed as a whole.
 	debtsMax = 10_000
+	// settleMax is how many of them are paid in one call.
+	settleMax = 500
+
 	// quietFor is how long a node that was without the channel leaves the layer alone when it has it back: the others' next beat
 	// and the call that pays what they owe.
 	quietFor = time.Second
+
 	// leasesSeenMax bounds the leases of others that are remembered.
 	leasesSeenMax = 4096
-	// settleMax is how many of them are paid in one call.
-	settleMax = 500
 )
 
 // A link is what a node has to do with its remote layer: whether it can be used, what is owed to it, and what its channel

@@ -16,24 +16,20 @@ func newLayer(t *testing.T) *memory.Layer {
 	return layer
 }
 
-func TestRaces(t *testing.T) {
+// inMemory is a layer of its own for each test, which its nodes share.
+func inMemory() cachetest.Backend {
 	var layer *memory.Layer
 	var of *testing.T
-	cachetest.Races(t, cachetest.Backend{Open: func(t *testing.T) cache.Remote {
+	return cachetest.Backend{Open: func(t *testing.T) cache.Remote {
 		if of != t {
 			of, layer = t, newLayer(t)
 		}
 		return layer
-	}})
+	}}
 }
 
+func TestRaces(t *testing.T) { cachetest.Races(t, inMemory()) }
+
 func TestHistories(t *testing.T) {
-	var layer *memory.Layer
-	var of *testing.T
-	cachetest.Histories(t, cachetest.Backend{Open: func(t *testing.T) cache.Remote {
-		if of != t {
-			of, layer = t, newLayer(t)
-		}
-		return layer
-	}}, testenv.Size(2000, 20_000, 1_000_000))
+	cachetest.Histories(t, inMemory(), testenv.Size(2000, 20_000, 1_000_000))
 }

@@ -75,13 +75,8 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var r cache.Record
-		if err := parseRecord(slices.Clone(raw), &r); err != nil {
-			if r.State != cache.Absent || r.Value != nil {
-				t.Errorf("%q is no record, and was read as %+v", raw, r)
-			}
-			return
-		}
-		if (r.State == cache.Filled || r.State == cache.Renewing) != (len(r.Value) >= cache.StampSize) {
+		parseRecord(slices.Clone(raw), &r)
+		if r.State == cache.Absent || (r.State == cache.Filled || r.State == cache.Renewing) != (len(r.Value) >= cache.StampSize) {
 			t.Errorf("%q was read as %+v", raw, r)
 		}
 	})

@@ -22,23 +22,22 @@ const (
 
 // parseRecord reads what GET returned. The record's value shares memory with raw, which is nobody else's. Bytes that are no
 // record read as a value of the zero stamp, which nobody can decode: the reader counts it and fences it away.
-func parseRecord(raw []byte, out *cache.Record) error {
+func parseRecord(raw []byte, out *cache.Record) {
 	*out = cache.Record{}
 	switch {
 	case len(raw) > cache.StampSize && raw[0] == kindValue:
 		out.State, out.Value = cache.Filled, raw[1:]
-		return nil
+		return
 	case len(raw) >= headLen && raw[0] == kindLease:
 		out.State = cache.Leased
 	case len(raw) >= headLen+cache.StampSize && raw[0] == kindRenewing:
 		out.State, out.Value = cache.Renewing, raw[headLen:]
 	default:
 		out.State, out.Value = cache.Filled, make([]byte, cache.StampSize)
-		return nil
+		return
 	}
 	copy(out.Lease[:], raw[1:])
 	copy(out.Holder[:], raw[1+idLen:])
-	return nil
 }
 
 func formatPosition(p position.Position) string {
