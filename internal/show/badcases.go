@@ -57,13 +57,6 @@ func (m *badMaker) add(name string, status int, field string, spoil func(*badCas
 }
 
 func (m *badMaker) credentials() {
-	flip := func(token string) string {
-		last := "A"
-		if strings.HasSuffix(token, last) {
-			last = "B"
-		}
-		return token[:len(token)-6] + last + token[len(token)-5:]
-	}
 	const authorization = "Authorization"
 	for name, auth := range map[string]string{
 		"a forged session": flip(m.w.ann), "a forged API key": flip(m.w.key), "a token of no kind": "Bearer abc",
@@ -90,6 +83,15 @@ func (m *badMaker) credentials() {
 	if m.e.who == asKey || m.e.who == asKeyForAnn {
 		m.add("a session where a key is needed", http.StatusForbidden, "", func(c *badCase) { c.auth, c.req.actFor = m.w.ann, "" })
 	}
+}
+
+// flip changes one character of a token, not one of the last, whose bits a codec may pass over.
+func flip(token string) string {
+	at, other := len(token)-6, byte('A')
+	if token[at] == other {
+		other = 'B'
+	}
+	return token[:at] + string(other) + token[at+1:]
 }
 
 func (m *badMaker) headers() {

@@ -203,3 +203,12 @@ func TestFuzzTargetsAreFound(t *testing.T) {
 		t.Errorf("found %v, %v", got, err)
 	}
 }
+
+func TestForgedTokensDiffer(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"Bearer fs_AAAAAAAA", "Bearer fs_AABAAAAB", "Bearer fs_bbbbbbbb"} {
+		if forged := flip(token); forged == token || len(forged) != len(token) {
+			t.Errorf("the forgery of %q is %q", token, forged)
+		}
+	}
+}
