@@ -133,7 +133,8 @@ type Channel interface {
 	// Confirm returns nil when each node that listens has been told of all fences and tag epochs that were written
 	// before, or cannot trust its memory any more (see Listener.Alive).
 	Confirm(ctx context.Context) error
-	// Advance publishes how far the source's changes have been fenced: all nodes learn it with their next Alive.
+	// Advance publishes how far the source's changes have been fenced: all nodes learn it with their next Alive, which the
+	// channel hastens so that who waits for it hears within a few milliseconds.
 	Advance(ctx context.Context, applied position.Token) error
 	// FenceTags gives tags a new epoch, higher than all that a listening node was ever told, and tells every node.
 	FenceTags(ctx context.Context, tags []string) (epoch uint64, err error)

@@ -37,7 +37,7 @@ func (l *Layer) Listen(ctx context.Context, to cache.Listener) error {
 		case <-ticker.C:
 			beat = true
 		case <-n.wake:
-			beat = false
+			beat = l.hastened(n)
 		}
 	}
 }
@@ -93,7 +93,13 @@ func (l *Layer) await(ctx context.Context, n *listener, target uint64) error {
 
 // Advance publishes how far the source's changes have been fenced. Of each system the latest position stays.
 func (l *Layer) Advance(ctx context.Context, applied position.Token) error {
-	return l.do(ctx, func(time.Time) { l.applied = l.applied.Merge(applied) })
+	return l.do(ctx, func(time.Time) {
+		l.applied = l.applied.Merge(applied)
+		for n := range l.listeners {
+			n.hasten = true
+			n.rouse()
+		}
+	})
 }
 
 // FenceTags gives tags a new epoch.

@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -238,3 +239,36 @@ func TestAListenerThatFallsBehindIsLost(t *testing.T) {
 		}
 	})
 }
+
+// TestAdvanceDoesNotWaitForTheHeartbeat has a heartbeat that does not come.
+func TestAdvanceDoesNotWaitForTheHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := memory.New(memory.Options{Beat: time.Hour, Trust: 2 * time.Hour})
+		heard := make(applied, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Listen(ctx, heard) }()
+		<-heard // the first Alive
+		want := position.Token{{System: 1, Timeline: 1, Offset: 7}}
+		began := time.Now()
+		if err := l.Advance(ctx, want); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-heard; !slices.Equal(got, want) || time.Since(began) > 0 {
+			t.Errorf("%v is told %v after Advance, want %v at once", got, time.Since(began), want)
+		}
+		stop()
+		<-ended
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// applied is told how far changes were fenced.
+type applied chan position.Token
+
+func (applied) Forget(...string)                     {}
+func (applied) TagFenced(string, uint64)             {}
+func (a applied) Alive(_ time.Time, beat cache.Beat) { a <- beat.Applied }
+func (applied) Lost()                                {}

@@ -24,12 +24,13 @@ type event struct {
 //
 // Its fields are under the layer's mu, but for wake.
 type listener struct {
-	wake chan struct{} // holds one: there is something in the queue
+	wake chan struct{} // holds one: there is something to tell
 
 	queue    []event
 	queued   uint64        // how many events were ever put in
 	told     uint64        // how many of them it has been told, or told Lost instead
 	lost     bool          // events were dropped, or it has just come
+	hasten   bool          // it is to be told Alive at once
 	trusted  time.Time     // sent of its last Alive; zero after Lost
 	progress chan struct{} // closed, and replaced, when told rises or the listener leaves
 	left     bool
@@ -68,11 +69,22 @@ func (l *Layer) enqueue(e event) {
 		if !n.lost { // otherwise Lost will tell of it
 			n.queue = append(n.queue, e)
 		}
-		select {
-		case n.wake <- struct{}{}:
-		default:
-		}
+		n.rouse()
 	}
+}
+
+func (n *listener) rouse() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hastened reports whether the next beat is due before its time.
+func (l *Layer) hastened(n *listener) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return n.hasten
 }
 
 // take empties a listener's queue. Where events are missing the tags that are known take their place: memory is void
@@ -101,6 +113,7 @@ func (l *Layer) probe(n *listener) (b batch, sent time.Time, beat cache.Beat) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, beat = l.taken(n), l.beat()
+	n.hasten = false
 	n.trusted = sent // from here on, since nobody knows when the listener looks at its clock
 	return b, sent, beat
 }

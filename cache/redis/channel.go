@@ -62,6 +62,10 @@ func (r *Remote) leave(node string) {
 	_ = r.client.Do(ctx, r.client.B().Hdel().Key(r.keys.nodes()).Field(node).Build()).Error() // else it is forgotten with time
 }
 
+// advancePace is the shortest time between probes for the sake of Advance. A read that needs what was advanced waits for 5 ms
+// before it goes to the source; a busy shard advances with each of its commits.
+const advancePace = 2 * time.Millisecond
+
 // session is one unbroken connection to all masters. All of it but the goroutines that wait for replies runs in Listen's:
 //
 //	rueidis' readers ──▶ inbox ─┐
@@ -78,7 +82,9 @@ type session struct {
 	reads   chan tagRead
 	waits   sync.WaitGroup // for both kinds of goroutine
 	probing bool
-	again   bool // a probe is to follow at once
+	probed  time.Time        // when the last probe began
+	again   bool             // a probe is to follow at once
+	soon    <-chan time.Time // a probe is to begin then
 	reading bool
 	pushes  uint64            // numbers pushes of tags
 	unread  map[string]uint64 // tags whose epoch is to be read, by the number of their last push
@@ -107,6 +113,9 @@ func (s *session) run(ctx context.Context) (alive bool, err error) {
 		case <-s.in.wake:
 			err = s.deliver(ctx)
 		case <-beat.C:
+			s.startProbe(ctx)
+		case <-s.soon:
+			s.soon, s.again = nil, true
 			s.startProbe(ctx)
 		case p := <-s.rounds:
 			s.probing = false
@@ -146,7 +155,7 @@ func (s *session) startProbe(ctx context.Context) {
 	if s.probing {
 		return
 	}
-	s.probing, s.again = true, false
+	s.probing, s.probed, s.again = true, time.Now(), false
 	ask := s.asked
 	s.waits.Go(func() {
 		// A reply that is late is no harm, since nothing was lost with it; one that does not come is a dead connection.
@@ -167,6 +176,8 @@ func (s *session) deliver(ctx context.Context) error {
 			keys = append(keys, p.key)
 		case p.kind == ofConfirm:
 			s.again = true
+		case p.kind == ofAdvance && s.soon == nil:
+			s.soon = time.After(time.Until(s.probed.Add(advancePace)))
 		case p.kind == ofTag:
 			s.pushes++
 			s.unread[p.tag] = s.pushes

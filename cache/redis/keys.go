@@ -43,6 +43,7 @@ func (p keyspace) log() string     { return string(p) + "{tags}log" }
 func (p keyspace) applied() string { return string(p) + "{tags}applied" }
 func (p keyspace) nodes() string   { return string(p) + "{tags}nodes" }
 func (p keyspace) pulse() string   { return string(p) + "t:{tags}s" }
+func (p keyspace) advance() string { return string(p) + "t:{tags}a" }
 func (p keyspace) tagged() string  { return string(p) + "t:{tags}t" }
 
 // What a push is about.
@@ -59,6 +60,7 @@ const (
 	ofKey pushKind = iota
 	ofTag
 	ofConfirm
+	ofAdvance
 )
 
 // parse tells what a pushed key of Redis stands for.
@@ -71,6 +73,8 @@ func (p keyspace) parse(raw string) pushed {
 		switch {
 		case own == "s":
 			return pushed{kind: ofConfirm, valid: true}
+		case own == "a":
+			return pushed{kind: ofAdvance, valid: true}
 		case strings.HasPrefix(own, "t"):
 			return pushed{kind: ofTag, tag: own[1:], valid: true}
 		}

@@ -52,6 +52,9 @@ func TestKeysShareASlotAndComeBack(t *testing.T) {
 	if p := space.parse(space.pulse()); !p.valid || p.kind != ofConfirm {
 		t.Errorf("the pulse of Confirm is parsed as %+v", p)
 	}
+	if p := space.parse(space.advance()); !p.valid || p.kind != ofAdvance {
+		t.Errorf("the pulse of Advance is parsed as %+v", p)
+	}
 	for _, k := range []string{space.meta(), space.log(), space.applied(), space.nodes(), space.pulse(), space.tagged() + "a{b}"} {
 		if hashed(k) != "tags" {
 			t.Errorf("%q is not on the control master", k)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet/freshet/cache/redis"
 	"github.com/freshet/freshet/internal/testenv"
+	"github.com/freshet/freshet/position"
 )
 
 // gated is a connection whose answers can be held back once it is tracked: everything else of its client goes on.
@@ -73,5 +74,20 @@ func TestPushesAndProbesShareAConnection(t *testing.T) {
 	defer n.mu.Unlock()
 	if !n.keys["k"] {
 		t.Error("Alive came before the fence")
+	}
+}
+
+// TestAdvanceDoesNotWaitForTheHeartbeat has a heartbeat that does not come.
+func TestAdvanceDoesNotWaitForTheHeartbeat(t *testing.T) {
+	server := testenv.StartRedis(t)
+	o := redis.Options{URL: "redis://" + server.Addr, Heartbeat: time.Hour, Trust: 2 * time.Hour}
+	r := open(t, o)
+	n := listen(t, open(t, o))
+	for i := range uint64(5) {
+		p := position.Position{System: 1, Timeline: 1, Offset: i + 1}
+		if err := r.Advance(t.Context(), position.Token{p}); err != nil {
+			t.Fatal(err)
+		}
+		n.await(t, "what was advanced", func() bool { return n.beat.Applied.At(1) == p })
 	}
 }

@@ -114,14 +114,22 @@ end
 return epoch
 `)
 
-	// advanceScript: KEYS applied; ARGV most systems, then system and timeline with offset in turns.
+	// advanceScript: KEYS applied, pulse; ARGV most systems, then system and timeline with offset in turns.
 	advanceScript = newScript(later + `
+local news = false
 for i = 2, #ARGV, 2 do
   local was = redis.call('HGET', KEYS[1], ARGV[i])
   if not was and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[1]) then
     return redis.error_reply('SYSTEMS the token bears as many systems as it can')
   end
-  if not was or later(ARGV[i+1], was) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1]) end
+  if not was or later(ARGV[i+1], was) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1])
+    news = true
+  end
+end
+if news then
+  redis.call('SET', KEYS[2], '')
+  redis.call('DEL', KEYS[2])
 end
 return 0
 `)

@@ -29,12 +29,12 @@ func (r *Remote) FenceTags(ctx context.Context, tags []string) (uint64, error) {
 	return uint64(epoch), failed("fence tags", err)
 }
 
-// Advance publishes how far changes have been fenced; of each system the later position stays.
+// Advance publishes how far changes have been fenced; of each system the later position stays. A pulse has the nodes ask.
 func (r *Remote) Advance(ctx context.Context, applied position.Token) error {
 	if len(applied) == 0 {
 		return nil
 	}
-	c := call{keys: []string{r.keys.applied()}, args: []string{strconv.Itoa(position.MaxSystems)}}
+	c := call{keys: []string{r.keys.applied(), r.keys.advance()}, args: []string{strconv.Itoa(position.MaxSystems)}}
 	for _, p := range applied {
 		text := formatPosition(p)
 		c.args = append(c.args, text[:8], text[8:])
