@@ -121,7 +121,7 @@ func (c *Cache[K, V]) start(l *load[K, V]) {
 
 // asksRemote reports whether the remote layer is to be asked before the source.
 func (c *Cache[K, V]) asksRemote(l *load[K, V]) bool {
-	return c.codec != nil && !l.past && c.stack.link.usable.Load()
+	return c.codec != nil && !l.past && c.stack.link.reads()
 }
 
 // newLoad returns a load without keys, which has failed already if no further one may begin. The caller holds the flights.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -43,23 +44,26 @@ const (
 //
 //   - its last calls have not failed (the breaker is closed; only the link's own beat closes it again),
 //   - no fence is owed to it: what should have been fenced there could be read there,
-//   - its generation is known, where it has a channel, and others have had time to pay what they owe.
+//   - its generation is known, where it has a channel, and others have had time to pay what they owe,
+//   - that was so not longer than MaxStale ago: a replica that has taken the master's place may lack fences.
 type link struct {
 	stack  *Stack
 	holder ID
-	usable atomic.Bool // all of the above, for the way of a read
+	usable atomic.Bool  // all of the above but the last, for the way of a read
+	until  atomic.Int64 // on the stack's clock: the last
 
 	mu         sync.Mutex
 	failures   int
 	broken     bool
 	known      bool // the generation
 	generation string
-	heard      bool                         // the channel, ever
-	quietUntil time.Time                    // see quietFor
-	keys       map[string]position.Position // owed fences
-	tags       map[string]bool              // owed tags
-	leases     map[ID]time.Time             // others' leases, by when they were seen first or their holder was known to live
-	kick       chan struct{}                // something is owed
+	heard      bool      // the channel, ever
+	probed     time.Time // when the last probe that has come back was sent
+	quietUntil time.Time // see quietFor
+	owed       debts
+	recent     recent
+	leases     map[ID]time.Time // others' leases, by when they were seen first or their holder was known to live
+	kick       chan struct{}    // something is owed
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -68,9 +72,12 @@ type link struct {
 func newLink(s *Stack) *link {
 	l := &link{
 		stack: s, holder: newID(), known: s.channel == nil,
-		keys: make(map[string]position.Position), tags: make(map[string]bool), leases: make(map[ID]time.Time), kick: make(chan struct{}, 1),
+		leases: make(map[ID]time.Time), kick: make(chan struct{}, 1),
 	}
 	l.usable.Store(l.known)
+	if s.channel == nil {
+		l.until.Store(math.MaxInt64)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.done.Go(func() { l.beat(ctx) })
@@ -133,8 +140,11 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 
 // judge sets usable. The caller holds mu.
 func (l *link) judge() {
-	l.usable.Store(!l.broken && l.known && !l.quiet() && len(l.keys) == 0 && len(l.tags) == 0)
+	l.usable.Store(!l.broken && l.known && !l.quiet() && l.owed.none())
 }
+
+// reads reports whether values may be read from the layer, and stored there.
+func (l *link) reads() bool { return l.usable.Load() && l.stack.clock.NowNano() < l.until.Load() }
 
 // quiet reports whether others still have time to pay what they owe. The caller holds mu.
 func (l *link) quiet() bool { return time.Now().Before(l.quietUntil) }
@@ -168,8 +178,19 @@ func (l *link) fence(ctx context.Context, texts []string, at position.Position) 
 	}
 	if err != nil {
 		l.owe(texts, at)
+		return err
 	}
-	return err
+	l.wrote(texts, at)
+	return nil
+}
+
+// wrote notes fences that were acknowledged.
+func (l *link) wrote(texts []string, at position.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stack.channel != nil {
+		l.recent.newer.add(texts, at)
+	}
 }
 
 var errUnusable = errors.New("cache: the remote layer is out of reach")
@@ -184,17 +205,9 @@ func (l *link) reachable() bool {
 func (l *link) owe(texts []string, at position.Position) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, text := range texts {
-		l.keys[text] = later(l.keys[text], at)
-	}
-	if len(l.keys) > debtsMax && l.stack.channel == nil {
+	l.owed.add(texts, at)
+	if len(l.owed.tags) > 0 && l.stack.channel == nil {
 		l.known = false // nothing can pay for a whole space: this node leaves the layer alone for good
-	} else if len(l.keys) > debtsMax {
-		for text := range l.keys {
-			space, _, _ := strings.Cut(text, ":")
-			l.tags[spaceTag(space)] = true
-		}
-		clear(l.keys)
 	}
 	l.judge()
 	l.nudge()
@@ -204,7 +217,7 @@ func (l *link) oweTags(tags []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, tag := range tags {
-		l.tags[tag] = true
+		l.owed.addTag(tag)
 	}
 	l.judge()
 	l.nudge()
@@ -237,17 +250,17 @@ func later(a, b position.Position) position.Position {
 func (l *link) settle(ctx context.Context) error {
 	for {
 		l.mu.Lock()
-		if !l.known || len(l.keys) == 0 && len(l.tags) == 0 {
+		if !l.known || l.owed.none() {
 			l.mu.Unlock()
 			return nil
 		}
 		var tags []string
-		for tag := range l.tags {
+		for tag := range l.owed.tags {
 			tags = append(tags, tag)
 		}
 		var owed []Fence
 		var texts []string
-		for text, at := range l.keys {
+		for text, at := range l.owed.keys {
 			if len(owed) == settleMax {
 				break
 			}
@@ -268,12 +281,13 @@ func (l *link) settle(ctx context.Context) error {
 		l.mu.Lock()
 		if l.generation == generation {
 			for i, text := range texts {
-				if l.keys[text] == owed[i].At {
-					delete(l.keys, text)
+				if l.owed.keys[text] == owed[i].At {
+					delete(l.owed.keys, text)
+					l.recent.newer.add(texts[i:i+1], owed[i].At)
 				}
 			}
 			for _, tag := range tags {
-				delete(l.tags, tag)
+				delete(l.owed.tags, tag)
 			}
 		}
 		l.judge()
@@ -326,11 +340,18 @@ func (l *link) lapsed() bool {
 	return l.heard && !l.stack.options.OnlyNode && l.stack.trust.until.Load() <= l.stack.clock.NowNano()
 }
 
+// provenSince reports whether nothing is owed, and whether a probe that was sent since then has come back.
+func (l *link) provenSince(then time.Time) (paid, proven bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owed.none(), !l.probed.Before(then)
+}
+
 // owes reports whether anything is owed.
 func (l *link) owes() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.keys) > 0 || len(l.tags) > 0
+	return !l.owed.none()
 }
 
 // The link is what the channel tells. See [Listener].
@@ -352,17 +373,28 @@ func (l *link) Alive(sent time.Time, beat Beat) {
 	if l.lapsed() {
 		l.quietUntil = time.Now().Add(quietFor)
 	}
+	if beat.Generation == l.generation {
+		l.recent.prove(sent)
+	} else {
+		l.owed.take(l.recent.older)
+		l.owed.take(l.recent.newer)
+		l.recent = recent{}
+		l.nudge()
+	}
 	if !l.known || l.quiet() || beat.Generation != l.generation {
 		l.forgetAll() // fences may be missing there
 		l.heard, l.known, l.generation = true, true, beat.Generation
 	}
+	l.probed = sent
+	left := l.stack.options.MaxStale - time.Since(sent) - 2*clockResolution
+	until := l.stack.clock.NowNano() + int64(left)
+	l.until.Store(until)
 	l.judge()
 	l.mu.Unlock()
 	l.stack.tags.told(beat.Epoch, beat.Horizon)
 	l.stack.applied.raise(beat.Applied)
 	if !l.stack.options.OnlyNode {
-		left := l.stack.options.MaxStale - time.Since(sent) - 2*clockResolution
-		l.stack.trust.until.Store(l.stack.clock.NowNano() + int64(left))
+		l.stack.trust.until.Store(until)
 	}
 }
 
@@ -446,12 +478,8 @@ func (s *Stack) confirmed(ctx context.Context, fence func() error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.ConfirmWithin)
 	defer cancel()
-	for retry := time.Millisecond; s.link.owes(); retry = min(2*retry, 50*time.Millisecond) {
-		select {
-		case <-ctx.Done():
-			return ErrUnconfirmed
-		case <-time.After(retry):
-		}
+	if err := until(ctx, func() bool { return !s.link.owes() }); err != nil {
+		return err
 	}
 	if s.channel == nil { // nodes trust their memory for as long as MaxStale
 		select {
@@ -461,8 +489,34 @@ func (s *Stack) confirmed(ctx context.Context, fence func() error) error {
 			return nil
 		}
 	}
-	if err := s.channel.Confirm(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	for {
+		asked := time.Now()
+		if err := s.channel.Confirm(ctx); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+		}
+		var paid, proven bool
+		err := until(ctx, func() bool {
+			paid, proven = s.link.provenSince(asked)
+			return proven || !paid
+		})
+		if err != nil || paid {
+			return err
+		}
+		// The generation has ended, and the fence is owed to the next one.
+		if err := until(ctx, func() bool { return !s.link.owes() }); err != nil {
+			return err
+		}
+	}
+}
+
+// until waits for ok, and no longer than ctx.
+func until(ctx context.Context, ok func() bool) error {
+	for retry := time.Millisecond; !ok(); retry = min(2*retry, 50*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return ErrUnconfirmed
+		case <-time.After(retry):
+		}
 	}
 	return nil
 }

@@ -346,7 +346,7 @@ func (r *resolution[K, V]) release(ctx context.Context, held []Held) {
 func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) (kept bool, err error) {
 	text := c.remoteText(k)
 	link := c.stack.link
-	if c.codec == nil || !link.usable.Load() {
+	if c.codec == nil || !link.reads() {
 		return false, c.stack.fenceRemote(ctx, []string{text})
 	}
 	full := link.prefix() + text
@@ -363,6 +363,7 @@ func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) 
 		link.owe([]string{text}, fence.At)
 		return false, nil
 	}
+	link.wrote([]string{text}, fence.At)
 	out := make([]bool, 1)
 	err = link.call(ctx, func(ctx context.Context) error { return c.stack.remote.Fill(ctx, []Fill{f}, out) })
 	return err == nil && out[0], nil

@@ -38,6 +38,7 @@ func Races(t *testing.T, b Backend) {
 		{"F/LaggingReplicaRefills", laggingReplica},
 		{"G/ClocksApart", clocksApart},
 		{"H/RestartInTheMiddleOfAFill", restartInFill},
+		{"H/RestartUnnoticed", restartUnnoticed},
 		{"I/MessagesLost", messagesLost},
 		{"I/MessagesMissed", messagesMissed},
 		{"J/TombstoneEvicted", tombstoneEvicted},

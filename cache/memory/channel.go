@@ -59,6 +59,8 @@ func (l *Layer) Confirm(ctx context.Context) error {
 	err := l.do(ctx, func(time.Time) {
 		for n := range l.listeners {
 			targets[n] = n.queued
+			n.hasten = true // who confirms waits for his own beat
+			n.rouse()
 		}
 	})
 	if err != nil {

@@ -124,7 +124,8 @@ func (r *Remote) masters(ctx context.Context) ([]master, error) {
 	return nil, err
 }
 
-// parseNodes reads CLUSTER NODES: all masters, and the id of the one that holds slot.
+// parseNodes reads CLUSTER NODES: all masters, and the id of the one that holds slot. One that has no slots (any more) and
+// does not answer is no master: it can't be given any.
 //
 //	id ip:port@cport[,hostname] flags primary ping pong epoch link-state slot-range…
 func parseNodes(text string, slot int64) (masters []master, holder string) {
@@ -134,7 +135,7 @@ func parseNodes(text string, slot int64) (masters []master, holder string) {
 			continue
 		}
 		flags := strings.Split(f[2], ",")
-		if !slices.Contains(flags, "master") || slices.Contains(flags, "fail") || slices.Contains(flags, "noaddr") || slices.Contains(flags, "handshake") {
+		if !slices.Contains(flags, "master") || slices.Contains(flags, "fail") || slices.Contains(flags, "fail?") && len(f) == 8 || slices.Contains(flags, "noaddr") || slices.Contains(flags, "handshake") {
 			continue
 		}
 		where, hostname, _ := strings.Cut(f[1], ",")

@@ -129,6 +129,7 @@ func (o Options) clientOption() (c rueidis.ClientOption, err error) {
 	c.ForceSingleClient = !o.Cluster && o.Sentinel == ""
 	c.Username, c.Password, c.TLSConfig = o.Username, o.Password, o.TLS
 	c.Dialer.Timeout = 2 * time.Second
+	c.ConnWriteTimeout = 2 * time.Second // as long it asks a server that hangs who has taken its place
 	c.MaxFlushDelay = o.MaxFlushDelay
 	c.DisableCache = true // memory is the cache package's own, and the channel tracks by itself
 	c.DisableRetry = true // a breaker stands above us

@@ -30,6 +30,31 @@ func TestRacesOnCluster(t *testing.T) {
 	})
 }
 
+// TestFailedOver loses the last fences at a failover: behind a sentinel and on a cluster, with primaries that are dead and
+// with primaries that hang.
+func TestFailedOver(t *testing.T) {
+	for name, hang := range map[string]bool{"Dead": false, "Hanging": true} {
+		t.Run("Sentinel"+name, func(t *testing.T) {
+			t.Parallel()
+			s := testenv.StartRedisSentinel(t)
+			cachetest.FailedOver(t, cachetest.Backend{
+				Open: func(t *testing.T) cache.Remote {
+					return open(t, redis.Options{Addrs: []string{s.Sentinel.Addr}, Sentinel: "main"})
+				},
+			}, cachetest.Replicas{Cut: s.Cut, FailOver: func() { s.FailOver(hang) }})
+		})
+		t.Run("Cluster"+name, func(t *testing.T) {
+			t.Parallel()
+			c := testenv.StartReplicatedRedisCluster(t)
+			cachetest.FailedOver(t, cachetest.Backend{
+				Open: func(t *testing.T) cache.Remote {
+					return open(t, redis.Options{Addrs: c.Addrs(), Cluster: true})
+				},
+			}, cachetest.Replicas{Cut: c.Cut, FailOver: func() { c.FailOver(hang) }})
+		})
+	}
+}
+
 func TestHistories(t *testing.T) {
 	server := testenv.StartRedis(t)
 	cachetest.Histories(t, cachetest.Backend{

@@ -34,9 +34,11 @@ func StartRedisCluster(t TB, args ...string) *RedisCluster {
 		own := []string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000"}
 		c.Masters = append(c.Masters, StartRedis(t, append(own, args...)...))
 	}
+	for i, m := range c.Masters { // before they meet; else they settle on epochs by collisions
+		c.tell(t, m, fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1))
+	}
 	for i, m := range c.Masters {
 		from, to := redisSlots*i/len(c.Masters), redisSlots*(i+1)/len(c.Masters)-1
-		c.tell(t, m, fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)) // else they settle on epochs by collisions
 		c.tell(t, m, fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", from, to))
 		for _, other := range c.Masters {
 			host, port, _ := net.SplitHostPort(other.Addr)
