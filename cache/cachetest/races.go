@@ -41,6 +41,7 @@ func Races(t *testing.T, b Backend) {
 		{"H/RestartUnnoticed", restartUnnoticed},
 		{"I/MessagesLost", messagesLost},
 		{"I/MessagesMissed", messagesMissed},
+		{"I/SilentChannel", silentChannel},
 		{"J/TombstoneEvicted", tombstoneEvicted},
 		{"Tags", tagsOnBothNodes},
 		{"WriteThrough", writeThrough},
@@ -416,6 +417,23 @@ func messagesMissed(r *race) {
 	for range 100 {
 		r.want(2, r.one, r.other)
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// silentChannel: a node whose channel says nothing leaves the layer alone after a bounded time, since it may be another one by
+// then, in which fences are missing.
+func silentChannel(r *race) {
+	if r.one.remote.told.Load() == nil {
+		r.Log("left out: the layer has no channel")
+		return
+	}
+	r.want(1, r.other)
+	r.one.remote.deaf.Store(true)
+	time.Sleep(maxStale)
+	gets := r.one.remote.gets.Load()
+	r.want(1, r.one)
+	if r.one.remote.gets.Load() > gets {
+		r.Errorf("a node reads the layer %v after it last heard of it", maxStale)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,7 +25,8 @@ func FailedOver(t *testing.T, b Backend, servers Replicas) {
 	r.want(1, r.one, r.other)
 	r.key = inLayer
 	r.want(1, r.one)
-	resume := r.pausedOn(r.one, inLoad)
+	resume := sync.OnceFunc(r.pausedOn(r.one, inLoad))
+	t.Cleanup(resume)
 
 	servers.Cut()
 	r.source.write()
