@@ -137,3 +137,8 @@ func (h *hardOfHearing) Alive(sent time.Time, beat cache.Beat) {
 		h.Listener.Alive(sent, beat)
 	}
 }
+
+func (h *hardOfHearing) Lost() {
+	h.hears()
+	h.Listener.Lost()
+}
