@@ -59,6 +59,7 @@ func lives(t *testing.T, name, dir string) (lines []string) {
 			t.Fatalf("the last child: %v", err)
 		}
 	}
+	t.Logf("%d kills", kills)
 	return lines
 }
 

@@ -460,8 +460,10 @@ func TestWriteBehindBatchesAreFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.wantRows(t, want)
-		if st := w.Stats(); st.Fill < 0.8 || st.Batches < 10 {
-			t.Fatalf("%d batches, %.0f %% full", st.Batches, 100*st.Fill)
+		st := w.Stats()
+		t.Logf("%d batches, %.0f %% full", st.Batches, 100*st.Fill)
+		if st.Fill < 0.8 || st.Batches < 10 {
+			t.Fatal("batches are not full")
 		}
 	})
 }
