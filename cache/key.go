@@ -81,9 +81,13 @@ func (c *Cache[K, V]) parseRemoteText(text string) (key, error) {
 // hash places k on the fence.
 func (c *Cache[K, V]) hash(k key) uint64 {
 	if c.kind == keyWord {
-		return (uint64(k.n) ^ c.salt) * 0x9e3779b97f4a7c15 >> 16 // Knuth, TAOCP 3, 6.4: the high bits are the good ones
+		return c.mixWord(k.n) >> 16
 	}
 	return maphash.String(seed, k.s) ^ c.salt
 }
+
+// mixWord mixes the bits of a word by a multiplier of 2^64 over the golden ratio: the high bits are the good ones (Knuth, TAOCP
+// 3, 6.4).
+func (c *Cache[K, V]) mixWord(n int64) uint64 { return (uint64(n) ^ c.salt) * 0x9e3779b97f4a7c15 }
 
 var seed = maphash.MakeSeed()

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"hash/maphash"
 	"math"
 	"sync/atomic"
 	"time"
@@ -14,12 +15,15 @@ import (
 // holds a pointer to it: a hit then copies one word through the engine's layers (50 ns against 77 with the entry inline).
 type entry struct {
 	at         position.Token
-	weight     uint32
+	place      *atomic.Pointer[entry] // see near
 	refreshing atomic.Bool
+	weight     uint32
 	kept       bool // worth keeping in memory
 
 	// Read by each hit, with the value behind.
 	found      bool
+	dead       atomic.Bool // the engine has let go of it
+	key        key
 	refreshAt  int64  // on the stack's clock; 0: never
 	freshUntil int64  // on the stack's clock
 	ticket     uint64 // taken before the source was asked, or by Put; orders entries by their age
@@ -38,7 +42,7 @@ func (c *Cache[K, V]) value(e *entry) V { return (*typed[V])(unsafe.Pointer(e)).
 
 // entryBytes is what an entry takes besides its key and value: 122 B of the engine (measured, research/cache.md 4a), and the
 // fields above as the allocator rounds them.
-const entryBytes = 208
+const entryBytes = 122 + 144
 
 // memory is the engine of one space; one of the two is there, as its keys are.
 type memory struct {
@@ -76,6 +80,7 @@ func newEngine[K comparable](o memoryOptions) *otter.Cache[K, *entry] {
 			return max(left, 1)
 		}),
 		OnAtomicDeletion: func(e otter.DeletionEvent[K, *entry]) {
+			e.Value.die()
 			if e.Cause == otter.CauseOverflow {
 				o.evicted()
 			}
@@ -163,8 +168,11 @@ func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil i
 	if c.weigh != nil {
 		weight = entryBytes + uint64(max(0, c.weigh(k, value)))
 	}
+	layers := c.key(k)
 	e := &typed[V]{
 		entry: entry{
+			key:        layers,
+			place:      c.place(layers),
 			freshUntil: freshUntil,
 			ticket:     o.ticket,
 			at:         o.at,
@@ -194,17 +202,39 @@ func (c *Cache[K, V]) tagsOf(k K, value V, found bool) []string {
 
 // lookup returns the entry of k if it may be served without asking the source, else nil.
 func (c *Cache[K, V]) lookup(k K) *entry {
-	var e *entry
-	var ok bool
 	if c.kind == keyWord {
-		e, ok = c.memory.words.GetIfPresent(word(k))
-	} else {
-		e, ok = c.memory.texts.GetIfPresent(c.key(k).s)
+		n := word(k)
+		place, chosen := c.near.at(c.mixWord(n)), c.counts.hits.chosen()
+		if e := place.Load(); e != nil && e.key.n == n && !chosen && c.current(e) && !e.dead.Load() {
+			return e
+		}
+		e, ok := c.memory.words.GetIfPresent(n)
+		return c.found(place, e, ok, chosen)
 	}
+	text := c.key(k).s
+	place, chosen := c.near.at(maphash.String(seed, text)), c.counts.hits.chosen()
+	if e := place.Load(); e != nil && e.key.s == text && !chosen && c.current(e) && !e.dead.Load() {
+		return e
+	}
+	e, ok := c.memory.texts.GetIfPresent(text)
+	return c.found(place, e, ok, chosen)
+}
+
+// found is the end of a lookup that went to the engine.
+func (c *Cache[K, V]) found(place *atomic.Pointer[entry], e *entry, ok, chosen bool) *entry {
 	if !ok || !c.current(e) {
 		return nil
 	}
+	keep(place, e, chosen)
 	return e
+}
+
+// place is where k may be near.
+func (c *Cache[K, V]) place(k key) *atomic.Pointer[entry] {
+	if c.kind == keyWord {
+		return c.near.at(c.mixWord(k.n))
+	}
+	return c.near.at(maphash.String(seed, k.s))
 }
 
 // recheck is lookup that counts for nothing in the choice of what to evict.

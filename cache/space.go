@@ -47,6 +47,7 @@ type Space[K comparable, V any] struct {
 // Cache is a space at work. It is safe for concurrent use, and its methods hold no lock while they wait.
 type Cache[K comparable, V any] struct {
 	// Read by each hit, written seldom or never.
+	near   near
 	memory memory
 	clock  *otter.CoarseClock
 	counts *counts
@@ -121,6 +122,7 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	if c.weigh != nil {
 		o.maxBytes = c.policy.MaxBytes
 	}
+	c.near = newNear(c.policy.MaxEntries)
 	c.memory = newMemory(o)
 	stack.add(s.Name, c)
 	return c

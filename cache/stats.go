@@ -62,6 +62,11 @@ const (
 
 func (s *striped) add(n uint64) { s.cells[stripe()].n.Add(n) }
 
+// chosen is true for one in eight of what is counted next, whatever its order.
+func (s *striped) chosen() bool {
+	return s.cells[stripe()].n.Load()*0x9e3779b97f4a7c15>>61 == 0
+}
+
 func (s *striped) sum() uint64 {
 	var sum uint64
 	for i := range s.cells {
