@@ -28,7 +28,8 @@
 // # What memcached cannot do
 //
 // There is no channel: nothing tells other nodes of a fence, nor of tombstones that the server evicted. A load after such
-// an eviction is told of no fence. Servers should have room for the tombstones of a few minutes.
+// an eviction is told of no fence. Servers should have room for the tombstones of a few minutes. Package cache/httpchannel adds
+// a channel between the nodes, for fences and tags.
 //
 // Time has a resolution of one second, and so has Now. Values and leases may end a second early or late; a tombstone and a
 // beat are kept up to two seconds longer. A proxy in between (mcrouter, twemproxy) is not supported: it hides restarts.

@@ -60,7 +60,7 @@ var TestsMay = []string{"internal/testenv", "load", "client"}
 // Technologies name the packages that are adapters: store/sqlite, cache/redis.
 // Whoever imports one has chosen that technology, and only those choose that
 // wire a program together.
-var Technologies = []string{"memcached", "memory", "nats", "postgres", "rabbitmq", "redis", "sqlite", "sqs"}
+var Technologies = []string{"httpchannel", "memcached", "memory", "nats", "postgres", "rabbitmq", "redis", "sqlite", "sqs"}
 
 // Choosers are the stations that may import adapters; tests may import those of
 // their own station.
