@@ -180,16 +180,20 @@ func (l *link) fence(ctx context.Context, texts []string, at position.Position) 
 		l.owe(texts, at)
 		return err
 	}
-	l.wrote(texts, at)
+	l.wrote(prefix, texts, at)
 	return nil
 }
 
-// wrote notes fences that were acknowledged.
-func (l *link) wrote(texts []string, at position.Position) {
+// wrote notes fences that were acknowledged under a prefix.
+func (l *link) wrote(prefix string, texts []string, at position.Position) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stack.channel != nil {
+	ended := l.generation+"|" != prefix
+	if !ended && l.stack.channel != nil {
 		l.recent.newer.add(texts, at)
+	}
+	l.mu.Unlock()
+	if ended {
+		l.owe(texts, at)
 	}
 }
 
@@ -301,7 +305,7 @@ func (l *link) drawTags(ctx context.Context, tags []string) error {
 		epoch, err := l.stack.channel.FenceTags(ctx, tags)
 		if err == nil {
 			for _, tag := range tags {
-				l.stack.tags.fence(tag, epoch)
+				l.stack.tags.pay(tag, epoch)
 			}
 		}
 		return err
@@ -459,7 +463,7 @@ func (s *Stack) fenceTags(ctx context.Context, tags []string) error {
 	}
 	if err != nil {
 		for _, tag := range tags {
-			s.tags.fence(tag, Unknown) // here it counts at once
+			s.tags.owe(tag) // here it counts at once
 		}
 		s.link.oweTags(slices.Clone(tags))
 	}

@@ -349,7 +349,8 @@ func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) 
 	if c.codec == nil || !link.reads() {
 		return false, c.stack.fenceRemote(ctx, []string{text})
 	}
-	full := link.prefix() + text
+	prefix := link.prefix()
+	full := prefix + text
 	f, err := c.seal(full, key, e, c.stack.remote.Now(), 0)
 	if err != nil {
 		return false, errors.Join(err, c.stack.fenceRemote(ctx, []string{text}))
@@ -363,7 +364,7 @@ func (c *Cache[K, V]) writeThrough(ctx context.Context, key K, k key, e *entry) 
 		link.owe([]string{text}, fence.At)
 		return false, nil
 	}
-	link.wrote([]string{text}, fence.At)
+	link.wrote(prefix, []string{text}, fence.At)
 	out := make([]bool, 1)
 	err = link.call(ctx, func(ctx context.Context) error { return c.stack.remote.Fill(ctx, []Fill{f}, out) })
 	return err == nil && out[0], nil

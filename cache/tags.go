@@ -41,6 +41,7 @@ type tags struct {
 	byName  map[string]weak.Pointer[tag]
 	horizon uint64
 	fenced  map[string]*tag
+	owed    map[string]bool // fences of this node that the layer does not know of yet
 	order   []fencedTag // as they were told; from next on
 	next    int
 }
@@ -51,7 +52,7 @@ type fencedTag struct {
 }
 
 func newTags() *tags {
-	return &tags{byName: make(map[string]weak.Pointer[tag]), fenced: make(map[string]*tag)}
+	return &tags{byName: make(map[string]weak.Pointer[tag]), fenced: make(map[string]*tag), owed: make(map[string]bool)}
 }
 
 // intern returns the tags of names.
@@ -94,10 +95,26 @@ func (t *tags) fence(name string, epoch uint64) {
 	t.raise(name, epoch)
 }
 
+// owe fences a tag until pay gives it the epoch of that fence, whatever other epochs it is given meanwhile.
+func (t *tags) owe(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raise(name, Unknown)
+	t.owed[name] = true
+}
+
+// pay gives a tag the epoch of a fence of this node.
+func (t *tags) pay(name string, epoch uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.owed, name)
+	t.raise(name, epoch)
+}
+
 // raise is fence for a caller who holds mu.
 func (t *tags) raise(name string, epoch uint64) {
 	tag := t.find(name)
-	if old := tag.last.Load(); old == Unknown || old < epoch {
+	if old := tag.last.Load(); old == Unknown && !t.owed[name] || old < epoch {
 		tag.last.Store(epoch)
 	}
 	if epoch == Unknown {

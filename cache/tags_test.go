@@ -35,3 +35,20 @@ func TestFencedTagsAreBounded(t *testing.T) {
 		t.Error("a tag that is kept has another epoch than it was given")
 	}
 }
+
+// A fence that is owed holds against every epoch that is older than its own, and ends with that.
+func TestOwedTagsStayFenced(t *testing.T) {
+	tags := newTags()
+	one := tags.intern([]string{"one"})
+	tags.fence("one", 6)
+	tags.owe("one")
+	tags.fence("one", 6) // told again
+	tags.fence("one", 7) // another node's
+	if tagged(one, 7) {
+		t.Error("another node's epoch stands for a fence that is owed")
+	}
+	tags.pay("one", 8)
+	if tagged(one, 7) || !tagged(one, 8) {
+		t.Error("a fence that was paid has not the epoch it was given")
+	}
+}
