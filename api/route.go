@@ -18,14 +18,15 @@ type route struct {
 	summary      string
 	about        string // more, in Markdown
 	need         need
-	list         bool         // takes limit and cursor
-	batch        bool         // has the body limit of a batch
-	direct       bool         // bound to the mux without huma's adapter
-	in           *schema      // of the body; nil: none
-	status       int          // where all went well
-	out          *huma.Schema // of the answer; nil: none
-	media        string       // of the answer; default application/json
-	errors       []int        // besides those that follow from the above
+	list         bool          // takes limit and cursor
+	query        []*huma.Param // what it takes in the query besides
+	batch        bool          // has the body limit of a batch
+	direct       bool          // bound to the mux without huma's adapter
+	in           *schema       // of the body; nil: none
+	status       int           // where all went well
+	out          *huma.Schema  // of the answer; nil: none
+	media        string        // of the answer; default application/json
+	errors       []int         // besides those that follow from the above
 
 	serve func(c *call) error
 	// resume answers a write that was made already and whose answer was lost;
@@ -108,6 +109,7 @@ func (a *API) operation(r *route) *huma.Operation {
 	if r.need != anybody {
 		errs = append(errs, http.StatusUnauthorized)
 	}
+	op.Parameters = append(op.Parameters, r.query...)
 	if r.list {
 		op.Parameters = append(op.Parameters, a.listParameters()...)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -126,14 +127,20 @@ func (m *badMaker) query() {
 	}
 	add("an unknown parameter", "colour=red", "colour")
 	m.add("a query that can't be read", 0, "", func(c *badCase) { c.req.path += "?limit=%zz" })
+	numbers := func(name string, most int) {
+		for _, n := range []string{"0", strconv.Itoa(most + 1), "-1", "abc", "", "1.5", "1e2", "99999999999999999999", "+5", "05"} {
+			add(name+"="+n, name+"="+strings.ReplaceAll(n, "+", "%2B"), name)
+		}
+		add("two of "+name, name+"=5&"+name+"=6", name)
+	}
+	if m.e.number != "" {
+		numbers(m.e.number, m.e.most)
+	}
 	if m.e.list == "" {
 		add("a limit where there is no list", "limit=5", "limit")
 		return
 	}
-	for _, limit := range []string{"0", "101", "-1", "abc", "", "1.5", "1e2", "99999999999999999999", "+5", "05"} {
-		add("limit="+limit, "limit="+strings.ReplaceAll(limit, "+", "%2B"), "limit")
-	}
-	add("two limits", "limit=5&limit=6", "limit")
+	numbers("limit", 100)
 	mine := m.w.cursors[m.e.path]
 	for name, cursor := range map[string]string{
 		"a cursor of nothing": "abc", "a cursor that is cut": mine[:len(mine)-1], "a cursor that is longer": mine + "A",

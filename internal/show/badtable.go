@@ -20,9 +20,11 @@ type endpoint struct {
 	texts        []string       // fields that hold text
 	wrong        map[string]any // by field: a value of a type or form that is wrong
 	list         string         // "public" or "personal": takes limit and cursor
-	limit        int            // bytes of a body; 0: none is taken
-	optional     bool           // the body may be left out
-	array        bool           // it may be an array
+	number       string         // a parameter of the query that takes 1 to most
+	most         int
+	limit        int  // bytes of a body; 0: none is taken
+	optional     bool // the body may be left out
+	array        bool // it may be an array
 }
 
 const (
@@ -91,6 +93,7 @@ func badTable() []endpoint {
 			wrong: map[string]any{"text": 5, "ref": "two words", "media_ids": []string{"1"}},
 		},
 		{method: "GET", path: "/v1/posts/{post:ann}"},
+		{method: "GET", path: "/v1/posts/{post:ann}/stats", number: "hours", most: 168},
 		{
 			method: "PATCH", path: "/v1/posts/{post:ann}", who: asAnn, limit: bodyLimit,
 			valid: `{"text":"edited"}`, other: `{"text":"edited again"}`,
