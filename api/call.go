@@ -123,6 +123,8 @@ func (c *call) admit() (err error) {
 		_, err = c.who.RequireUser()
 	case someKey:
 		err = c.who.RequireKey()
+	case someAdmin:
+		err = c.who.RequireAdmin()
 	default:
 		err = nil
 	}

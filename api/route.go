@@ -44,9 +44,10 @@ type route struct {
 type need uint8
 
 const (
-	anybody  need = iota // also without credentials
-	someUser             // a user, by whatever token
-	someKey              // an API key
+	anybody   need = iota // also without credentials
+	someUser              // a user, by whatever token
+	someKey               // an API key
+	someAdmin             // an administrator: a user or an API key
 )
 
 func (rt *route) writes() bool { return rt.method != http.MethodGet }
@@ -110,6 +111,9 @@ func (a *API) operation(r *route) *huma.Operation {
 		errs = append(errs, http.StatusUnauthorized)
 	}
 	op.Parameters = append(op.Parameters, r.query...)
+	if r.need == someAdmin {
+		errs = append(errs, http.StatusForbidden)
+	}
 	if r.list {
 		op.Parameters = append(op.Parameters, a.listParameters()...)
 	}

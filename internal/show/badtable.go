@@ -8,6 +8,7 @@ const (
 	asAnn            // by session
 	asKey            // the API key for itself
 	asKeyForAnn
+	asAdmin // an API key that is an administrator
 )
 
 // endpoint is a row of point 7's table: how it is called rightly, from which the
@@ -48,6 +49,17 @@ func badTable() []endpoint {
 	for _, list := range []string{"/v1/feed", "/v1/blocks", "/v1/mutes", "/v1/sessions"} {
 		table = append(table, e{method: "GET", path: list, who: asAnn, list: "personal"})
 	}
+	const caches = "/v1/admin/caches"
+	table = append(table,
+		e{method: "GET", path: caches, who: asAdmin},
+		e{method: "GET", path: caches + "/{space:post}/{key:one}", who: asAdmin},
+		e{method: "DELETE", path: caches + "/{space:post}/{key:one}", who: asAdmin},
+		e{method: "DELETE", path: caches + "/{space:post}", who: asAdmin},
+		e{
+			method: "POST", path: caches + "/purge", who: asAdmin, limit: bodyLimit,
+			valid: `{"tags":["a"]}`, other: `{"tags":["b"]}`,
+			wrong: map[string]any{"tags": "all"},
+		})
 	return append(table, []e{
 		{
 			method: "POST", path: "/v1/users", limit: bodyLimit,
