@@ -73,6 +73,27 @@ func TestIDsSortByTimeThenBucketThenSequence(t *testing.T) {
 	}
 }
 
+func TestHoursBeginOnTheHour(t *testing.T) {
+	at := time.Date(2026, 11, 23, 7, 59, 59, 999_999_999, time.FixedZone("", 1800))
+	hour := freshet.HourOf(at)
+	if want := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC); !hour.Start().Equal(want) {
+		t.Errorf("the hour of %v begins at %v, want %v", at, hour.Start(), want)
+	}
+	for id, want := range map[freshet.ID]freshet.Hour{
+		hour.FirstID():     hour,
+		hour.FirstID() - 1: hour - 1,
+		freshet.NewID(freshet.Millis(at), freshet.Buckets-1, freshet.Sequences-1): hour,
+		0: 0,
+	} {
+		if id.Hour() != want {
+			t.Errorf("the id %d is of hour %d, want %d", id, id.Hour(), want)
+		}
+	}
+	if got := freshet.HourOf(freshet.Epoch.Add(-time.Millisecond)); got != -1 {
+		t.Errorf("before the epoch: hour %d, want -1", got)
+	}
+}
+
 func TestParseIDTakesOneFormOnly(t *testing.T) {
 	for _, s := range []string{"", "0", "-1", "+1", "01", " 1", "1 ", "1e3", "0x1", "9223372036854775808", "１"} {
 		if id, err := freshet.ParseID(s); freshet.CodeOf(err) != freshet.CodeInvalid {

@@ -43,7 +43,8 @@ var (
 		Code: freshet.CodeMalformed, Field: UserHeader,
 		Message: "is missing: an API key acts for the user that this header names, as an id or as ref:<ref>",
 	}
-	errNoKey = &freshet.Error{Code: freshet.CodeForbidden, Message: "only an API key may do this"}
+	errNoAdmin = &freshet.Error{Code: freshet.CodeForbidden, Message: "only an administrator may do this"}
+	errNoKey   = &freshet.Error{Code: freshet.CodeForbidden, Message: "only an API key may do this"}
 )
 
 // RequireUser gives the user who asks. Without one it reports
@@ -69,6 +70,19 @@ func (p Principal) RequireKey() error {
 		return errSignIn
 	default:
 		return errNoKey
+	}
+}
+
+// RequireAdmin reports whether an administrator asks: by the session of a user or
+// by an API key that was made one. A user token never is one.
+func (p Principal) RequireAdmin() error {
+	switch {
+	case p.Kind == Anonymous:
+		return errSignIn
+	case !p.Admin:
+		return errNoAdmin
+	default:
+		return nil
 	}
 }
 

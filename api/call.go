@@ -90,7 +90,7 @@ func (c *call) run() (err error) {
 	if c.token, err = c.api.tokenOf(c.r, c.who.ViaCookie); err != nil {
 		return err
 	}
-	if !c.route.list {
+	if !c.route.list && len(c.route.query) == 0 {
 		if _, err := parseQuery(c.r.URL.RawQuery, nil); err != nil {
 			return err
 		}
@@ -123,6 +123,8 @@ func (c *call) admit() (err error) {
 		_, err = c.who.RequireUser()
 	case someKey:
 		err = c.who.RequireKey()
+	case someAdmin:
+		err = c.who.RequireAdmin()
 	default:
 		err = nil
 	}

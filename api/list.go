@@ -34,7 +34,7 @@ func (c *call) window(list string, reader freshet.ID) (window, error) {
 		return w, err
 	}
 	if text, given := q["limit"]; given {
-		if w.limit, err = readLimit(text, c.api.limits.Page); err != nil {
+		if w.limit, err = readNumber("limit", text, c.api.limits.Page); err != nil {
 			return w, err
 		}
 	}
@@ -52,10 +52,11 @@ func (a *API) next(w window, after freshet.ID) string {
 	return a.cursors.Seal(w.list, w.reader, after)
 }
 
-func readLimit(text string, most int) (int, error) {
+// readNumber reads a parameter that counts something.
+func readNumber(name, text string, most int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most || text[0] == '0' || text[0] == '+' {
-		return 0, freshet.Invalid("limit", "must be a number from 1 to %d", most)
+		return 0, freshet.Invalid(name, "must be a number from 1 to %d", most)
 	}
 	return n, nil
 }

@@ -32,6 +32,7 @@ func documentConfig(version string) huma.Config {
 				{Name: "comments", Description: "Answers below posts"},
 				{Name: "feed", Description: "The home feed"},
 				{Name: "batch", Description: "Many writes in one request"},
+				{Name: "admin", Description: "Operations, for administrators alone: API keys and users that were made with --admin"},
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer),
@@ -59,9 +60,10 @@ An API key acts for the user in ` + "`Freshet-User: <id>`" + ` or ` + "`Freshet-
 
 // security says which credentials a need is met by; an empty object stands for none.
 var security = map[need][]map[string][]string{
-	anybody:  {{}, {"bearer": {}}, {"cookie": {}}},
-	someUser: {{"bearer": {}}, {"cookie": {}}},
-	someKey:  {{"bearer": {}}},
+	anybody:   {{}, {"bearer": {}}, {"cookie": {}}},
+	someUser:  {{"bearer": {}}, {"cookie": {}}},
+	someKey:   {{"bearer": {}}},
+	someAdmin: {{"bearer": {}}, {"cookie": {}}},
 }
 
 var (
@@ -84,8 +86,11 @@ var (
 
 func pathParameter(name string) *huma.Param {
 	p := &huma.Param{Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}
-	if name == "id" {
+	switch name {
+	case "id":
 		p.Schema.Pattern, p.Description = "^[1-9][0-9]*$", "A decimal id"
+	case "key":
+		p.Description = "The bytes of the key; each that is no letter, digit, `-`, `.`, `_` or `~` is written as `%` and two hexadecimal digits, a slash too"
 	}
 	return p
 }

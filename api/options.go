@@ -8,11 +8,22 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/access"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/social"
 )
 
-// Options says what an API works with. The first five are needed; the other
+// Caches are what administrators look into and empty, by names and keys as text
+// as the command line gives them. Errors are those of [freshet.Error].
+type Caches interface {
+	CacheStats(ctx context.Context) ([]cache.Stats, error)
+	CacheGet(ctx context.Context, space, key string) (cache.Inspection, error)
+	CachePurge(ctx context.Context, space, key string) error
+	CachePurgeSpace(ctx context.Context, space string) error
+	CachePurgeTag(ctx context.Context, tag string) error
+}
+
+// Options says what an API works with. The first six are needed; the other
 // fields may be zero.
 type Options struct {
 	Social      *social.Service
@@ -20,6 +31,7 @@ type Options struct {
 	Idempotency *access.Idempotency
 	Cursors     *freshet.Cursors // Secrets.Key(access.ForCursors)
 	Signer      *position.Signer // Secrets.Key(access.ForPositions)
+	Caches      Caches
 
 	// Position is where the store stands now; the answers to reads with
 	// credentials carry it. Default: reads hand back the token they came with.

@@ -20,8 +20,9 @@ func (a *API) postRoutes() []route {
 		},
 		{
 			method: "GET", path: "/v1/posts/{id}", id: "get-post", tag: "posts", summary: "A post",
-			status: 200, out: post, serve: withID((*call).showPost),
+			status: 200, out: post, serve: withID(getPost),
 		},
+		a.statsRoute(),
 		{
 			method: "PATCH", path: "/v1/posts/{id}", id: "edit-post", tag: "posts", summary: "Change a post of yours",
 			about: "What is left out stays as it is.",
@@ -121,6 +122,15 @@ func (c *call) madePost(p *social.PostView, at position.Token) error {
 	return c.json(appendPost(c.buf, p, c.user != 0))
 }
 
+func getPost(c *call, id freshet.ID) error {
+	p, err := c.api.social.PostByID(c.ctx(), c.user, id)
+	if err != nil {
+		return err
+	}
+	c.saw(*p)
+	return c.json(appendPost(c.buf, p, c.user != 0))
+}
+
 func (c *call) showPost(id freshet.ID) error {
 	p, err := c.api.social.PostByID(c.ctx(), c.user, id)
 	if err != nil {
@@ -140,8 +150,9 @@ func postsOf(c *call, author freshet.ID) error {
 	return c.posts(w)
 }
 
-// posts answers with the posts of c.page.
+// posts answers with the posts of c.page, which are seen by that.
 func (c *call) posts(w window) error {
+	c.saw(c.page.Posts...)
 	signedIn := c.user != 0
 	return c.json(appendList(c.buf, c.page.Posts, c.api.next(w, c.page.Next), func(b []byte, p *social.PostView) []byte {
 		return appendPost(b, p, signedIn)

@@ -53,6 +53,7 @@ func TestRenderPost(t *testing.T) {
 func TestRenderedHasTheDocumentedShape(t *testing.T) {
 	email := "a@b.cz"
 	session := freshet.Session{ID: 5, Agent: "curl", CreatedAt: at, UsedAt: at, ExpiresAt: at}
+	stats := freshet.PostStats{Post: 1, Views: 4, Reach: 2, Likes: 3, Comments: 1, Hours: []freshet.HourStats{{Hour: 1}, {Hour: 235_000, Views: 4, Likes: 3, Comments: 1}}}
 	comment := &social.CommentView{Comment: freshet.Comment{ID: 9, Post: 2, Author: 8, Text: "so", CreatedAt: at}, Author: bob}
 	for _, test := range []struct {
 		name string
@@ -64,6 +65,7 @@ func TestRenderedHasTheDocumentedShape(t *testing.T) {
 		{"user", appendUser(nil, &ada.User, &email), new(User)},
 		{"comment", appendComment(nil, comment), new(Comment)},
 		{"session", appendSession(nil, &session, true), new(Session)},
+		{"stats", appendStats(nil, &stats), new(PostStats)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := json.NewDecoder(bytes.NewReader(test.json))

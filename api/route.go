@@ -18,14 +18,15 @@ type route struct {
 	summary      string
 	about        string // more, in Markdown
 	need         need
-	list         bool         // takes limit and cursor
-	batch        bool         // has the body limit of a batch
-	direct       bool         // bound to the mux without huma's adapter
-	in           *schema      // of the body; nil: none
-	status       int          // where all went well
-	out          *huma.Schema // of the answer; nil: none
-	media        string       // of the answer; default application/json
-	errors       []int        // besides those that follow from the above
+	list         bool          // takes limit and cursor
+	query        []*huma.Param // what it takes in the query besides
+	batch        bool          // has the body limit of a batch
+	direct       bool          // bound to the mux without huma's adapter
+	in           *schema       // of the body; nil: none
+	status       int           // where all went well
+	out          *huma.Schema  // of the answer; nil: none
+	media        string        // of the answer; default application/json
+	errors       []int         // besides those that follow from the above
 
 	serve func(c *call) error
 	// resume answers a write that was made already and whose answer was lost;
@@ -43,9 +44,10 @@ type route struct {
 type need uint8
 
 const (
-	anybody  need = iota // also without credentials
-	someUser             // a user, by whatever token
-	someKey              // an API key
+	anybody   need = iota // also without credentials
+	someUser              // a user, by whatever token
+	someKey               // an API key
+	someAdmin             // an administrator: a user or an API key
 )
 
 func (rt *route) writes() bool { return rt.method != http.MethodGet }
@@ -107,6 +109,10 @@ func (a *API) operation(r *route) *huma.Operation {
 	}
 	if r.need != anybody {
 		errs = append(errs, http.StatusUnauthorized)
+	}
+	op.Parameters = append(op.Parameters, r.query...)
+	if r.need == someAdmin {
+		errs = append(errs, http.StatusForbidden)
 	}
 	if r.list {
 		op.Parameters = append(op.Parameters, a.listParameters()...)

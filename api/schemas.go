@@ -96,6 +96,22 @@ type (
 		LikeCount int64 `json:"like_count"`
 		Liked     bool  `json:"liked"`
 	}
+	// PostStats says how a post fares.
+	PostStats struct {
+		PostID   freshet.ID  `json:"post_id"`
+		Views    int64       `json:"views" doc:"Since the post was written"`
+		Reach    int64       `json:"reach" doc:"Different signed-in readers among the viewers"`
+		Likes    int64       `json:"likes"`
+		Comments int64       `json:"comments"`
+		Hours    []HourStats `json:"hours" nullable:"false" doc:"The oldest first; hours in which nothing happened are there too"`
+	}
+	// HourStats is what happened to a post in one hour.
+	HourStats struct {
+		Hour     time.Time `json:"hour" doc:"Its beginning, UTC"`
+		Views    int64     `json:"views"`
+		Likes    int64     `json:"likes" doc:"Given in this hour and not taken back since"`
+		Comments int64     `json:"comments" doc:"Written in this hour and not deleted since"`
+	}
 	// Session is one sign-in.
 	Session struct {
 		ID        freshet.ID `json:"id"`

@@ -195,7 +195,7 @@ var (
 		return n.stack.Stats(), nil
 	})
 	backup = newOp("backup", func(ctx context.Context, n *Node, file string) (none, error) {
-		return none{}, n.store.Backup(ctx, file)
+		return none{}, n.backup(ctx, file)
 	})
 )
 

@@ -176,6 +176,14 @@ func TestAPIRefusesBadInput(t *testing.T) {
 		refusal{"leading zero", "GET", posts + "/0" + post, ``, nil, 400, "malformed", "id"},
 		refusal{"too large", "GET", posts + "/99999999999999999999", ``, nil, 400, "malformed", "id"},
 		refusal{"parameter", "GET", own + "?limit=5", ``, nil, 422, "invalid", "limit"},
+		refusal{"no hours", "GET", own + "/stats?hours=0", ``, nil, 422, "invalid", "hours"},
+		refusal{"many hours", "GET", own + "/stats?hours=169", ``, nil, 422, "invalid", "hours"},
+		refusal{"half hours", "GET", own + "/stats?hours=1.5", ``, nil, 422, "invalid", "hours"},
+		refusal{"hours of another spelling", "GET", own + "/stats?hours=024", ``, nil, 422, "invalid", "hours"},
+		refusal{"hours twice", "GET", own + "/stats?hours=1&hours=1", ``, nil, 422, "invalid", "hours"},
+		refusal{"another parameter", "GET", own + "/stats?days=1", ``, nil, 422, "invalid", "days"},
+		refusal{"a hidden post's numbers", "GET", posts + "/" + hidden + "/stats", ``, []option{me}, 404, "not_found", "id"},
+		refusal{"no post's numbers", "GET", posts + "/" + missing + "/stats", ``, nil, 404, "not_found", "id"},
 
 		// Comments.
 		refusal{"empty", "POST", comments, `{"text":""}`, []option{me}, 422, "invalid", "text"},

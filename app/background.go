@@ -66,6 +66,7 @@ func (n *Node) housekeep(ctx context.Context) {
 		}{
 			{"sessions", n.auth.PurgeSessions},
 			{"idempotency keys", n.idempotency.Purge},
+			{"hours of views", n.purgeViewHours},
 			{"dead jobs", func(ctx context.Context) (int, error) {
 				return n.jobs.PurgeDead(ctx, n.opts.Now().Add(-n.cfg.Retention.DeadJobs))
 			}},

@@ -53,6 +53,7 @@ func (n *Node) handler() (http.Handler, error) {
 			Origins: origins, Proxies: lim.TrustedProxies, Loopback: lim.Loopback,
 		},
 		Idempotency: n.idempotency,
+		Caches:      &Admin{node: n}, // what the socket does, and no other way to do it
 		Cursors:     freshet.NewCursors(n.secrets.Key(access.ForCursors)),
 		Signer:      position.NewSigner(n.secrets.Key(access.ForPositions)),
 		Position:    func() position.Token { return position.Token{n.file.Position()} },

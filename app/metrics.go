@@ -54,6 +54,13 @@ func (n *Node) writeMetrics(w io.Writer) {
 	}
 	one("freshet_jobs_oldest_seconds", "gauge", "How long the oldest due job has been due.", age)
 
+	v, lost := n.views.Stats()
+	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
+	one("freshet_views_pending", "gauge", "Sums of views and new readers that are journaled and not yet in the store.", v.Pending)
+	one("freshet_views_journal_bytes", "gauge", "What the journal of views holds of them.", v.Bytes)
+	one("freshet_views_batches_total", "counter", "Batches of them that the store has taken.", v.Batches)
+	one("freshet_views_retries_total", "counter", "Times that the store did not take a batch.", v.Retries)
+
 	commits, writes := n.file.Counts()
 	one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
 	one("freshet_store_writes_total", "counter", "Writes in them.", writes)

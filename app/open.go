@@ -42,6 +42,7 @@ type Node struct {
 	remote cache.Remote // the caches' shared layer; nil: none
 	stack  *cache.Stack
 	social *social.Service
+	views  *social.Views
 	jobs   *jobsqlite.Engine
 
 	secrets     *access.Secrets
@@ -93,8 +94,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.openViews(ctx); err != nil {
+		return err
+	}
 	n.social = social.New(social.Options{
-		Store: n.store, Stack: n.stack, Mode: feed.Mode(n.cfg.Feed.Mode),
+		Store: n.store, Stack: n.stack, Mode: feed.Mode(n.cfg.Feed.Mode), Views: n.views,
 		Engine: func(s feed.Source, g feed.Graph) feed.Engine {
 			return feedmemory.New(feedmemory.Options{
 				Mode: feed.Mode(n.cfg.Feed.Mode), Source: s, Graph: g,
@@ -121,12 +125,12 @@ func (n *Node) open(ctx context.Context) (err error) {
 // more than once.
 func (n *Node) Close() error {
 	var errs []error
-	for _, c := range []io.Closer{closer(n.jobs), closer(n.stack), n.remote, closer(n.file)} {
+	for _, c := range []io.Closer{closer(n.views), closer(n.jobs), closer(n.stack), n.remote, closer(n.file)} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}
 	}
-	n.jobs, n.stack, n.remote, n.file = nil, nil, nil, nil
+	n.views, n.jobs, n.stack, n.remote, n.file = nil, nil, nil, nil, nil
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 		n.lock = nil

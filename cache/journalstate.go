@@ -165,22 +165,26 @@ func (s *ledgerState[K, V]) cut(n int) error {
 		return errRecord
 	}
 	b := &cutBatch[K, V]{seq: s.seq + 1, entries: make([]BatchEntry[K, V], n), index: make(map[K]V, n)}
-	texts := make(map[K][]byte, n)
-	for _, q := range s.queue[:n] {
-		text, err := s.kind.key.Append(nil, q.key)
-		if err != nil {
+	type place struct{ from, to, queued int } // of a key's bytes in texts, and of the key
+	var texts []byte
+	places := make([]place, n)
+	for i, q := range s.queue[:n] {
+		from := len(texts)
+		var err error
+		if texts, err = s.kind.key.Append(texts, q.key); err != nil {
 			return err
 		}
-		texts[q.key] = text
+		places[i] = place{from, len(texts), i}
 	}
-	for i, q := range s.queue[:n] {
-		o := s.pending[q.key]
-		b.entries[i] = BatchEntry[K, V]{q.key, o.value}
-		b.index[q.key] = o.value
+	slices.SortFunc(places, func(a, b place) int { return bytes.Compare(texts[a.from:a.to], texts[b.from:b.to]) })
+	for i, p := range places {
+		key := s.queue[p.queued].key
+		o := s.pending[key]
+		b.entries[i] = BatchEntry[K, V]{key, o.value}
+		b.index[key] = o.value
 		b.bytes += int64(o.size)
-		delete(s.pending, q.key)
+		delete(s.pending, key)
 	}
-	slices.SortFunc(b.entries, func(a, b BatchEntry[K, V]) int { return bytes.Compare(texts[a.Key], texts[b.Key]) })
 	s.queue = s.queue[n:]
 	s.seq, s.batch = b.seq, b
 	return nil

@@ -2,7 +2,7 @@
 // posts, likes, comments and the home feed, over a store, a feed engine and a
 // cache.
 //
-//	svc := social.New(social.Options{Store: db, Stack: stack, Engine: newEngine})
+//	svc := social.New(social.Options{Store: db, Stack: stack, Engine: newEngine, Views: views})
 //	post, at, err := svc.Post(ctx, freshet.NewPost{Author: me, Text: "hello"}, store.Write{})
 //	var page social.Page
 //	err = svc.Home(ctx, me, 0, 50, &page)
@@ -61,6 +61,7 @@ type Options struct {
 	Stack  *cache.Stack
 	Engine func(feed.Source, feed.Graph) feed.Engine // called once
 	Mode   feed.Mode                                 // Push: posts bear a fan-out effect
+	Views  *Views                                    // counts what is shown; the caller closes it
 	Limits Limits
 }
 
@@ -72,13 +73,14 @@ type Service struct {
 	store  store.Store
 	feed   feed.Engine
 	mode   feed.Mode
+	views  *Views
 	limits Limits
 	spaces spaces
 }
 
 // New makes a service and the engine that serves its feed.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, mode: o.Mode, limits: o.Limits.withDefaults()}
+	s := &Service{store: o.Store, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
 	s.spaces = defineSpaces(o.Stack, o.Store)
 	s.feed = o.Engine(o.Store, graph{s})
 	return s

@@ -192,6 +192,7 @@ type Store interface {
 	Posts
 	Likes
 	Comments
+	Views
 	Sessions
 	Keys
 	Idempotency

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -80,6 +81,11 @@ func (m *badMaker) credentials() {
 	if m.e.who == asAnn || m.e.who == asKeyForAnn {
 		m.add("a key that acts for nobody", http.StatusBadRequest, "Freshet-User", func(c *badCase) { c.auth, c.req.actFor = m.w.key, "" })
 	}
+	if m.e.who == asAdmin {
+		m.add("a session of no administrator", http.StatusForbidden, authorization, func(c *badCase) { c.auth, c.req.actFor = m.w.ann, "" })
+		m.add("a key of no administrator", http.StatusForbidden, authorization, func(c *badCase) { c.auth, c.req.actFor = m.w.key, "" })
+		m.add("a key of no administrator, for a user", http.StatusForbidden, authorization, func(c *badCase) { c.auth, c.req.actFor = m.w.key, m.w.ids["user:ann"] })
+	}
 	if m.e.who == asKey || m.e.who == asKeyForAnn {
 		m.add("a session where a key is needed", http.StatusForbidden, "", func(c *badCase) { c.auth, c.req.actFor = m.w.ann, "" })
 	}
@@ -117,7 +123,8 @@ func (m *badMaker) headers() {
 // usedKey is the Idempotency-Key under which the endpoint was called rightly.
 func usedKey(e endpoint) string { return "used " + e.method + " " + e.path }
 
-// usedElsewhere is one under which ann has written a post.
+// usedElsewhere is one under which ann has written a post, and the administrator
+// has purged a tag.
 const usedElsewhere = "used for a post"
 
 func (m *badMaker) query() {
@@ -126,14 +133,20 @@ func (m *badMaker) query() {
 	}
 	add("an unknown parameter", "colour=red", "colour")
 	m.add("a query that can't be read", 0, "", func(c *badCase) { c.req.path += "?limit=%zz" })
+	numbers := func(name string, most int) {
+		for _, n := range []string{"0", strconv.Itoa(most + 1), "-1", "abc", "", "1.5", "1e2", "99999999999999999999", "+5", "05"} {
+			add(name+"="+n, name+"="+strings.ReplaceAll(n, "+", "%2B"), name)
+		}
+		add("two of "+name, name+"=5&"+name+"=6", name)
+	}
+	if m.e.number != "" {
+		numbers(m.e.number, m.e.most)
+	}
 	if m.e.list == "" {
 		add("a limit where there is no list", "limit=5", "limit")
 		return
 	}
-	for _, limit := range []string{"0", "101", "-1", "abc", "", "1.5", "1e2", "99999999999999999999", "+5", "05"} {
-		add("limit="+limit, "limit="+strings.ReplaceAll(limit, "+", "%2B"), "limit")
-	}
-	add("two limits", "limit=5&limit=6", "limit")
+	numbers("limit", 100)
 	mine := m.w.cursors[m.e.path]
 	for name, cursor := range map[string]string{
 		"a cursor of nothing": "abc", "a cursor that is cut": mine[:len(mine)-1], "a cursor that is longer": mine + "A",
@@ -168,6 +181,12 @@ func (m *badMaker) ids() {
 		return func(c *badCase) { c.req.path = strings.ReplaceAll(c.req.path, m.w.ids[placeholder], id) }
 	}
 	switch kind {
+	case "space":
+		m.add("a space that is none", http.StatusNotFound, "space", put("nothing"))
+		if key := m.w.ids["key:one"]; strings.HasSuffix(m.e.path, "{key:one}") {
+			m.add("a key that is no number", http.StatusUnprocessableEntity, "key", func(c *badCase) { c.req.path = strings.Replace(c.req.path, key, "abc", 1) })
+		}
+		return
 	case "handle":
 		m.add("a handle of nobody", http.StatusNotFound, "handle", put("nobody"))
 		m.add("a handle that is not UTF-8", 0, "handle", put("%ff"))

@@ -8,6 +8,7 @@ const (
 	asAnn            // by session
 	asKey            // the API key for itself
 	asKeyForAnn
+	asAdmin // an API key that is an administrator
 )
 
 // endpoint is a row of point 7's table: how it is called rightly, from which the
@@ -20,9 +21,11 @@ type endpoint struct {
 	texts        []string       // fields that hold text
 	wrong        map[string]any // by field: a value of a type or form that is wrong
 	list         string         // "public" or "personal": takes limit and cursor
-	limit        int            // bytes of a body; 0: none is taken
-	optional     bool           // the body may be left out
-	array        bool           // it may be an array
+	number       string         // a parameter of the query that takes 1 to most
+	most         int
+	limit        int  // bytes of a body; 0: none is taken
+	optional     bool // the body may be left out
+	array        bool // it may be an array
 }
 
 const (
@@ -46,6 +49,17 @@ func badTable() []endpoint {
 	for _, list := range []string{"/v1/feed", "/v1/blocks", "/v1/mutes", "/v1/sessions"} {
 		table = append(table, e{method: "GET", path: list, who: asAnn, list: "personal"})
 	}
+	const caches = "/v1/admin/caches"
+	table = append(table,
+		e{method: "GET", path: caches, who: asAdmin},
+		e{method: "GET", path: caches + "/{space:post}/{key:one}", who: asAdmin},
+		e{method: "DELETE", path: caches + "/{space:post}/{key:one}", who: asAdmin},
+		e{method: "DELETE", path: caches + "/{space:post}", who: asAdmin},
+		e{
+			method: "POST", path: caches + "/purge", who: asAdmin, limit: bodyLimit,
+			valid: `{"tags":["a"]}`, other: `{"tags":["b"]}`,
+			wrong: map[string]any{"tags": "all"},
+		})
 	return append(table, []e{
 		{
 			method: "POST", path: "/v1/users", limit: bodyLimit,
@@ -91,6 +105,7 @@ func badTable() []endpoint {
 			wrong: map[string]any{"text": 5, "ref": "two words", "media_ids": []string{"1"}},
 		},
 		{method: "GET", path: "/v1/posts/{post:ann}"},
+		{method: "GET", path: "/v1/posts/{post:ann}/stats", number: "hours", most: 168},
 		{
 			method: "PATCH", path: "/v1/posts/{post:ann}", who: asAnn, limit: bodyLimit,
 			valid: `{"text":"edited"}`, other: `{"text":"edited again"}`,

@@ -17,6 +17,7 @@ type badWorld struct {
 	c        *client // as nobody
 	ann, bob string  // Authorization of their sessions
 	key      string  // Authorization of the API key
+	admin    string  // and of one that is an administrator
 	ids      map[string]string
 	cursors  map[string]string // a true one by "method path" of a list
 	foreign  map[string]string // likewise one of bob's own list
@@ -27,7 +28,11 @@ func (l *lab) newBadWorld(ctx context.Context, n *node) (*badWorld, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &badWorld{node: n, c: newClient(n.url, "", 4), key: "Bearer " + key, ids: map[string]string{}, cursors: map[string]string{}, foreign: map[string]string{}}
+	admin, err := l.key(ctx, n.data, "admin", "--admin")
+	if err != nil {
+		return nil, err
+	}
+	w := &badWorld{node: n, c: newClient(n.url, "", 4), key: "Bearer " + key, admin: "Bearer " + admin, ids: map[string]string{}, cursors: map[string]string{}, foreign: map[string]string{}}
 	if err := w.people(ctx); err != nil {
 		return nil, err
 	}
@@ -53,6 +58,7 @@ func (w *badWorld) people(ctx context.Context) (err error) {
 			return err
 		}
 		w.ids["user:"+name], w.ids["session:"+name] = me.ID, sessions[0].ID
+		w.ids["space:post"], w.ids["key:one"] = "post", "4611686018427387905"
 		w.ids["handle:"+name], w.ids["ref:carl"], w.ids["ref:dora"] = name, "carl", "dora"
 	}
 	extras, err := makeUsers(ctx, w.c.as(w.key), "extra", 6)
@@ -160,6 +166,8 @@ func (w *badWorld) who(who whoAsks) (auth, actFor string) {
 		return w.key, ""
 	case asKeyForAnn:
 		return w.key, w.ids["user:ann"]
+	case asAdmin:
+		return w.admin, ""
 	}
 	return "", ""
 }

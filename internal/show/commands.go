@@ -28,9 +28,9 @@ func (l *lab) imports(ctx context.Context, data, follows, posts string) (r impor
 	return r, err
 }
 
-// key makes an API key.
-func (l *lab) key(ctx context.Context, data, name string) (string, error) {
-	r, err := l.must(ctx, "apikey", "create", name, "--data", data)
+// key makes an API key; flags say which.
+func (l *lab) key(ctx context.Context, data, name string, flags ...string) (string, error) {
+	r, err := l.must(ctx, append([]string{"apikey", "create", name, "--data", data}, flags...)...)
 	key := strings.TrimSuffix(r.out, "\n")
 	if err == nil && (!strings.HasPrefix(key, "fk_") || strings.ContainsAny(key, " \n")) {
 		err = fmt.Errorf("apikey create prints %q, wanted the key alone on its line", r.out)

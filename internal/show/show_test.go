@@ -164,13 +164,14 @@ func TestJudge(t *testing.T) {
 func TestEveryBadBodyDiffersFromARightOne(t *testing.T) {
 	t.Parallel()
 	w := &badWorld{
-		ann: "Bearer fs_" + strings.Repeat("a", 43), key: "Bearer fk_" + strings.Repeat("a", 43),
+		ann: "Bearer fs_" + strings.Repeat("a", 43), key: "Bearer fk_" + strings.Repeat("a", 43), admin: "Bearer fk_" + strings.Repeat("b", 43),
 		ids: map[string]string{}, cursors: map[string]string{}, foreign: map[string]string{},
 	}
 	for i, name := range []string{"user", "post", "comment", "session", "handle", "ref"} {
 		w.ids[name+":ann"], w.ids[name+":bob"] = strconv.Itoa(100+i), strconv.Itoa(200+i)
 	}
 	w.ids["ref:carl"], w.ids["ref:dora"] = "carl", "dora"
+	w.ids["space:post"], w.ids["key:one"] = "post", "1"
 	for _, e := range badTable() {
 		w.cursors[e.path] = strings.Repeat("c", 22)
 		right := (&badMaker{w: w, e: e}).right()

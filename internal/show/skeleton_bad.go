@@ -142,6 +142,12 @@ func (w *badWorld) useKeys(ctx context.Context) error {
 			return fmt.Errorf("a right call is refused: %w", err)
 		}
 	}
+	if err := w.c.as(w.admin).do(ctx, request{
+		method: http.MethodPost, path: "/v1/admin/caches/purge", raw: `{"tags":["used"]}`,
+		header: map[string]string{"Idempotency-Key": usedElsewhere},
+	}, nil); err != nil {
+		return err
+	}
 	return w.c.as(w.ann).do(ctx, request{
 		method: http.MethodPost, path: "/v1/posts", body: map[string]string{"text": "under a key"},
 		header: map[string]string{"Idempotency-Key": usedElsewhere},

@@ -77,6 +77,9 @@ func (t *tx) erasePosts(id freshet.ID, gone *store.Erased) (err error) {
 	return t.all(id,
 		"DELETE FROM likes WHERE post IN (SELECT id FROM posts WHERE author = ?)",
 		"DELETE FROM comments WHERE post IN (SELECT id FROM posts WHERE author = ?)",
+		"DELETE FROM post_views WHERE post IN (SELECT id FROM posts WHERE author = ?)",
+		"DELETE FROM post_view_hours WHERE post IN (SELECT id FROM posts WHERE author = ?)",
+		"DELETE FROM post_readers WHERE post IN (SELECT id FROM posts WHERE author = ?)",
 		"DELETE FROM post_refs WHERE author = ?",
 		"DELETE FROM posts WHERE author = ?",
 	)

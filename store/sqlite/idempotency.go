@@ -59,8 +59,8 @@ func (d *DB) PurgeClaims(ctx context.Context, before time.Time) (int, error) {
 }
 
 // purge repeats a statement that removes up to purgeChunk rows until it finds
-// fewer.
-func (d *DB) purge(ctx context.Context, query string, before time.Time) (total int, err error) {
+// fewer. before is a time or an hour, as the statement has it.
+func (d *DB) purge(ctx context.Context, query string, before any) (total int, err error) {
 	for {
 		var n int64
 		_, err := d.commit(ctx, func(t *litedb.Tx) (err error) {

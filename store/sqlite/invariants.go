@@ -26,6 +26,12 @@ var invariants = []invariant{
 		"DELETE FROM comments WHERE id = ?1"),
 	orphan("a like has its post", "likes", "post", "user", "posts", "user", 0,
 		"DELETE FROM likes WHERE user = ?1 AND post = ?2"),
+	orphan("views have their post", "post_views", "post", "post", "posts", "", 0,
+		"DELETE FROM post_views WHERE post = ?1"),
+	orphan("viewed hours have their post", "post_view_hours", "post", "hour", "posts", "", 0,
+		"DELETE FROM post_view_hours WHERE hour = ?1 AND post = ?2"),
+	orphan("readers have their post", "post_readers", "post", "post", "posts", "", 0,
+		"DELETE FROM post_readers WHERE post = ?1"),
 	orphan("a like has its user", "likes", "user", "post", "users", "", store.LikeChanged,
 		"DELETE FROM likes WHERE post = ?1 AND user = ?2"),
 	orphan("a follow has its follower", "follows", "follower", "followee", "users", "", 0,
@@ -117,6 +123,14 @@ var invariants = []invariant{
 		query: "SELECT p.id, p.author, CASE p.ref WHEN '' THEN p.id ELSE coalesce((SELECT post FROM post_refs h WHERE h.author = p.author AND h.ref = p.ref), 0) END, p.id, p.ref FROM posts p",
 		of:    "p.author",
 		mend:  "INSERT INTO post_refs (author, ref, post) SELECT author, ref, id FROM posts WHERE id = ?1 AND ref <> '' ON CONFLICT DO NOTHING",
+	},
+	{
+		// Hours are purged and the total is not, so it may be more.
+		name: "views are no fewer than those of hours",
+		query: `SELECT h.post, 0, coalesce((SELECT views FROM post_views v WHERE v.post = h.post), 0) >= sum(h.views), 1, ''
+			FROM post_view_hours h GROUP BY h.post`,
+		mend: `INSERT INTO post_views (post, views) SELECT post, sum(views) FROM post_view_hours WHERE post = ?1 GROUP BY post
+			ON CONFLICT (post) DO UPDATE SET views = max(views, excluded.views)`,
 	},
 	counter("followers_count", "users", "id", "(SELECT count(*) FROM followers WHERE followee = t.id)", store.UserChanged),
 	counter("following_count", "users", "id", "(SELECT count(*) FROM follows WHERE follower = t.id)", store.UserChanged),

@@ -114,6 +114,9 @@ func (d *DB) DeletePost(ctx context.Context, author, id freshet.ID, w store.Writ
 		for _, query := range []string{
 			"DELETE FROM likes WHERE post = ?",
 			"DELETE FROM comments WHERE post = ?",
+			"DELETE FROM post_views WHERE post = ?",
+			"DELETE FROM post_view_hours WHERE post = ?",
+			"DELETE FROM post_readers WHERE post = ?",
 			"DELETE FROM posts WHERE id = ?",
 		} {
 			if err := t.exec(query, id); err != nil {

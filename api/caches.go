@@ -1,0 +1,120 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
+)
+
+type (
+	// purgedTags names what is to be ended wherever it is cached.
+	purgedTags struct {
+		Tags []string `json:"tags" minItems:"1" maxItems:"100" nullable:"false" doc:"What bears one of these ends, in all spaces"`
+	}
+	// CacheSpaces are the spaces of a node's caches.
+	CacheSpaces struct {
+		Items []CacheSpace `json:"items" nullable:"false"`
+	}
+	// CacheSpace is what a space has done on the node that answers, since it started.
+	CacheSpace struct {
+		Name        string `json:"name"`
+		Entries     int    `json:"entries" doc:"Now in memory, those included that have expired and wait to be removed"`
+		Hits        uint64 `json:"hits" doc:"Keys answered from memory"`
+		Misses      uint64 `json:"misses" doc:"Keys that had to ask the source, or wait for somebody who did"`
+		Loads       uint64 `json:"loads" doc:"Calls of the source"`
+		LoadErrors  uint64 `json:"load_errors" doc:"Calls that failed or took too long"`
+		Refused     uint64 `json:"refused" doc:"Reads that found as many loads in flight as there may be"`
+		StaleServed uint64 `json:"stale_served" doc:"Keys answered with an expired value"`
+		Evictions   uint64 `json:"evictions" doc:"Entries removed for want of room"`
+		RemoteHits  uint64 `json:"remote_hits" doc:"Keys answered by the layer that nodes share"`
+		Rejected    uint64 `json:"rejected" doc:"Values that this layer did not take, because their key had been ended meanwhile"`
+		Undecodable uint64 `json:"undecodable" doc:"Values in this layer that are none of this program's"`
+		Unstorable  uint64 `json:"unstorable" doc:"Values that are too long for this layer"`
+	}
+)
+
+// maxTag is the longest tag, in bytes.
+const maxTag = 1024
+
+func (a *API) cacheRoutes() []route {
+	const space, key = "/v1/admin/caches/{space}", "/v1/admin/caches/{space}/{key}"
+	return []route{
+		{
+			method: "GET", path: "/v1/admin/caches", id: "list-caches", tag: "admin", summary: "The spaces of the caches, and what each has done",
+			need: someAdmin, status: http.StatusOK, out: answerOf[CacheSpaces](a), serve: listCaches,
+		},
+		{
+			method: "GET", path: key, id: "get-cached", tag: "admin", summary: "What each layer holds under a key",
+			about: "It changes nothing. Keys are what the API calls ids; `fresh_for` is in nanoseconds.",
+			need:  someAdmin, status: http.StatusOK, out: answerOf[cache.Inspection](a), serve: getCached,
+		},
+		{
+			method: "DELETE", path: key, id: "purge-cached", tag: "admin", summary: "End what is cached under a key",
+			about: "On all nodes: the next read asks the store.",
+			need:  someAdmin, status: http.StatusNoContent,
+			serve: func(c *call) error {
+				return c.api.options.Caches.CachePurge(c.ctx(), c.r.PathValue("space"), c.r.PathValue("key"))
+			},
+		},
+		{
+			method: "DELETE", path: space, id: "purge-cache", tag: "admin", summary: "End all that a space holds",
+			about: "On all nodes.",
+			need:  someAdmin, status: http.StatusNoContent,
+			serve: func(c *call) error { return c.api.options.Caches.CachePurgeSpace(c.ctx(), c.r.PathValue("space")) },
+		},
+		{
+			method: "POST", path: "/v1/admin/caches/purge", id: "purge-tags", tag: "admin", summary: "End all that bears a tag",
+			about: "In all spaces and on all nodes. An error says that some of the tags may have been purged.",
+			need:  someAdmin, in: bodyOf[purgedTags](a), status: http.StatusNoContent, serve: purgeTags,
+		},
+	}
+}
+
+func listCaches(c *call) error {
+	stats, err := c.api.options.Caches.CacheStats(c.ctx())
+	if err != nil {
+		return err
+	}
+	out := CacheSpaces{Items: make([]CacheSpace, len(stats))}
+	for i, s := range stats {
+		out.Items[i] = CacheSpace(s)
+	}
+	return c.marshal(out)
+}
+
+func getCached(c *call) error {
+	in, err := c.api.options.Caches.CacheGet(c.ctx(), c.r.PathValue("space"), c.r.PathValue("key"))
+	if err != nil {
+		return err
+	}
+	return c.marshal(in)
+}
+
+func purgeTags(c *call) error {
+	var in purgedTags
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	for _, tag := range in.Tags { // each before the first is purged
+		if tag == "" || len(tag) > maxTag {
+			return freshet.Invalid("tags", "must be of 1 to %d bytes each", maxTag)
+		}
+	}
+	for _, tag := range in.Tags {
+		if err := c.api.options.Caches.CachePurgeTag(c.ctx(), tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marshal answers with a value of which speed is not asked.
+func (c *call) marshal(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.json(append(c.buf, text...))
+}
