@@ -299,7 +299,7 @@ func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need 
 	o := r.load.origin
 	o.asOf = r.clock.NowNano()
 	began := time.Now()
-	got, err := r.ask(ctx, r.load, keys, need)
+	got, err := r.ask(ctx, keys, need)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ type Space[K comparable, V any] struct {
 	Tags func(key K, value V) []string
 	// Codec makes bytes of values for the remote layer. Default JSON.
 	Codec Codec[V]
+	// Equal reports whether two values say the same, for audits. Default: their bytes are equal; see Codec.
+	Equal func(a, b V) bool
 	// Version is the schema of the bytes. A program that writes other ones for the same V raises it, and neither reads
 	// what the other has left behind.
 	Version uint64
@@ -53,6 +55,8 @@ type Cache[K comparable, V any] struct {
 	trust  *trust
 	floor  atomic.Uint64 // entries with a lower ticket are out of sight; see InvalidateAll
 	kind   keyKind
+	// auditBelow is how many of the 2^64 places of a hit are audited; 0: none.
+	auditBelow uint64
 
 	stack    *Stack
 	name     string
@@ -66,6 +70,8 @@ type Cache[K comparable, V any] struct {
 	observer Observer
 	salt     uint64 // of the stripes in the fence
 	flights  *flights[K, V]
+	equal    func(a, b V) bool
+	auditing atomic.Bool // the auditor waits for the loader
 
 	spaceTags []string // that each entry bears
 }
@@ -92,7 +98,7 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 		counts:   new(counts),
 		kind:     kind,
 		name:     s.Name,
-		policy:   s.Policy.resolve(stack.options.Policies[s.Name]),
+		policy:   s.Policy.resolve(stack.options.Policies[s.Name], stack.options.AuditEvery),
 		loadMany: s.LoadMany,
 		weigh:    s.Weigh,
 		keyOf:    s.Key,
@@ -109,10 +115,14 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	if stack.options.Observe != nil {
 		c.observer = stack.options.Observe(s.Name)
 	}
+	if s.Codec == nil {
+		s.Codec = JSON[V]()
+	}
 	if stack.remote != nil && !s.Local {
-		if c.codec = s.Codec; c.codec == nil {
-			c.codec = JSON[V]()
-		}
+		c.codec = s.Codec
+	}
+	if c.equal = s.Equal; c.equal == nil {
+		c.equal = equalBytes(s.Codec)
 	}
 	o := memoryOptions{
 		words: kind == keyWord, clock: stack.clock, staleFor: c.policy.StaleFor,
@@ -122,7 +132,11 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 		o.maxBytes = c.policy.MaxBytes
 	}
 	c.memory = newMemory(o)
-	stack.add(s.Name, c)
+	var tasks []func(context.Context)
+	if c.auditBelow = auditBelow(c.policy.AuditEvery); c.auditBelow > 0 {
+		tasks = append(tasks, stack.auditor.run)
+	}
+	stack.add(s.Name, c, tasks...)
 	return c
 }
 
@@ -133,7 +147,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if e == nil {
 		return c.getMissing(ctx, key)
 	}
-	c.counts.hits.add(1)
+	if n := c.counts.hits.add(1); c.sampled(n) {
+		c.sample(ctx, key, e)
+	}
 	if e.refreshAt != 0 {
 		c.refreshAhead(ctx, key, e)
 	}
@@ -199,7 +215,11 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 			c.refreshAhead(ctx, key, e)
 		}
 	}
-	c.counts.hits.add(uint64(len(keys) - len(missing)))
+	if hits := len(keys) - len(missing); hits > 0 {
+		if n := c.counts.hits.add(uint64(hits)); c.sampled(n) {
+			c.sampleOne(ctx, keys)
+		}
+	}
 	if missing == nil {
 		return nil
 	}
@@ -222,6 +242,11 @@ func (c *Cache[K, V]) snapshot() Stats {
 		Rejected:    c.counts.rejected.Load(),
 		Undecodable: c.counts.undecodable.Load(),
 		Unstorable:  c.counts.unstorable.Load(),
+
+		Audited:       c.counts.audited.Load(),
+		AuditsDropped: c.counts.auditsDropped.Load(),
+		AuditsFailed:  c.counts.auditsFailed.Load(),
+		StaleReads:    c.counts.staleReads.Load(),
 	}
 }
 

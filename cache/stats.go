@@ -14,7 +14,7 @@ type Stats struct {
 	Hits        uint64 // answered from memory, remembered absences included
 	Misses      uint64 // had to ask the source, or to wait for somebody who did
 	Loads       uint64 // calls of the loader
-	LoadErrors  uint64 // calls that failed, timed out or panicked
+	LoadErrors  uint64 // loads that failed, timed out or panicked
 	Refused     uint64 // reads that found MaxLoads in flight
 	StaleServed uint64 // keys answered with a stale value
 	Evictions   uint64 // entries removed for want of room
@@ -22,12 +22,18 @@ type Stats struct {
 	Rejected    uint64 // values that the remote layer did not take, because their key had been fenced meanwhile
 	Undecodable uint64 // values in the remote layer that are none of this program's
 	Unstorable  uint64 // values that are too long for the remote layer, or that the codec refuses
+
+	// See Policy.AuditEvery. The hits that were sampled are the first three together, and a few that are under way.
+	Audited       uint64 // hits that were compared with the source
+	AuditsDropped uint64 // that nobody had time to compare
+	AuditsFailed  uint64 // that could not be: the source failed, read behind, was late, or contradicted itself
+	StaleReads    uint64 // of those compared: memory should have forgotten what it answered
 }
 
 // Observer is told about one space as it happens, where a count is not enough. Its methods are called from many
 // goroutines at once, never on the way of a hit, and must not block. What can be counted is read from Stack.Stats.
 type Observer interface {
-	// Loaded reports one call of the loader: how many keys it was asked for, how long it took, how it ended.
+	// Loaded reports one load: how many keys it had, how long it took, the remote layer included, how it ended.
 	Loaded(keys int, took time.Duration, err error)
 	// ServedStale reports one key answered with a stale value, and how long past its TTL the value was.
 	ServedStale(late time.Duration)
@@ -44,6 +50,7 @@ type counts struct {
 	hits                                                       striped
 	misses, loads, loadErrors, refused, staleServed, evictions atomic.Uint64
 	remoteHits, rejected, undecodable, unstorable              atomic.Uint64
+	audited, auditsDropped, auditsFailed, staleReads           atomic.Uint64
 }
 
 // striped is a counter for the way of a hit. A single atomic word would travel between the cores at each hit (6 to 15 ns on
@@ -60,7 +67,8 @@ const (
 	stripedCells = 1 << stripedBits
 )
 
-func (s *striped) add(n uint64) { s.cells[stripe()].n.Add(n) }
+// add returns what has been added to its cell so far.
+func (s *striped) add(n uint64) uint64 { return s.cells[stripe()].n.Add(n) }
 
 func (s *striped) sum() uint64 {
 	var sum uint64
