@@ -207,6 +207,8 @@ type answer[K comparable, V any] struct {
 // ask is askSource that counts.
 func (c *Cache[K, V]) ask(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
 	c.counts.loads.Add(1)
+	began := time.Now()
+	defer func() { c.counts.loadTime.observe(time.Since(began)) }() // also where the loader panics
 	return c.askSource(ctx, keys, need)
 }
 

@@ -50,11 +50,15 @@ type link struct {
 	usable atomic.Bool // all of the above, for the way of a read
 
 	mu         sync.Mutex
-	failures   int
+	failures   int // in a row
 	broken     bool
-	known      bool // the generation
+	calls      uint64
+	failed     uint64
+	trips      uint64 // times that the breaker opened
+	known      bool   // the generation
 	generation string
 	heard      bool                         // the channel, ever
+	told       time.Time                    // of all fences up to then
 	quietUntil time.Time                    // see quietFor
 	keys       map[string]position.Position // owed fences
 	tags       map[string]bool              // owed tags
@@ -116,17 +120,20 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, l.stack.options.RemoteTimeout)
 	defer cancel()
 	err := do(inner)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
 	switch {
 	case err == nil:
-		l.mu.Lock()
 		l.failures = 0
-		l.mu.Unlock()
 	case ctx.Err() == nil: // not the caller's own end
-		l.mu.Lock()
 		l.failures++
-		l.broken = l.broken || l.failures >= failuresAllowed
+		l.failed++
+		if !l.broken && l.failures >= failuresAllowed {
+			l.broken = true
+			l.trips++
+		}
 		l.judge()
-		l.mu.Unlock()
 	}
 	return err
 }
@@ -349,6 +356,7 @@ func (l *link) TagFenced(tag string, epoch uint64) { l.stack.tags.fence(tag, epo
 
 func (l *link) Alive(sent time.Time, beat Beat) {
 	l.mu.Lock()
+	l.told = sent
 	if l.lapsed() {
 		l.quietUntil = time.Now().Add(quietFor)
 	}

@@ -44,6 +44,8 @@ const entryBytes = 208
 type memory struct {
 	words *otter.Cache[int64, *entry]
 	texts *otter.Cache[string, *entry]
+
+	weighed bool
 }
 
 // memoryOptions says what the engine must know of a space.
@@ -58,9 +60,9 @@ type memoryOptions struct {
 
 func newMemory(o memoryOptions) memory {
 	if o.words {
-		return memory{words: newEngine[int64](o)}
+		return memory{words: newEngine[int64](o), weighed: o.maxBytes > 0}
 	}
-	return memory{texts: newEngine[string](o)}
+	return memory{texts: newEngine[string](o), weighed: o.maxBytes > 0}
 }
 
 func newEngine[K comparable](o memoryOptions) *otter.Cache[K, *entry] {
@@ -130,6 +132,17 @@ func (m memory) size() int {
 		return m.words.EstimatedSize()
 	}
 	return m.texts.EstimatedSize()
+}
+
+// bytes is the weight of all entries; 0 where they are not weighed.
+func (m memory) bytes() uint64 {
+	switch {
+	case !m.weighed:
+		return 0
+	case m.words != nil:
+		return m.words.WeightedSize()
+	}
+	return m.texts.WeightedSize()
 }
 
 func (m memory) stop() {

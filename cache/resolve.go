@@ -249,6 +249,7 @@ func (r *resolution[K, V]) withoutRemote(ctx context.Context, missing []int) err
 
 // fillFromSource loads keys whose leases are held, and fills the layer under them.
 func (r *resolution[K, V]) fillFromSource(ctx context.Context, granted []int, held []Held, need position.Token) error {
+	r.counts.remoteMisses.Add(uint64(len(granted)))
 	began, created := time.Now(), r.stack.remote.Now()
 	if err := r.fromSourceFor(ctx, granted, need); err != nil {
 		r.release(ctx, held)
