@@ -212,13 +212,9 @@ func (p *probe[K, V]) agrees(said sourced[V]) bool {
 
 func (p *probe[K, V]) report() StaleRead {
 	c := p.cache
-	ttl := c.policy.TTL
-	if !p.entry.found {
-		ttl = c.policy.NegativeTTL
-	}
 	return StaleRead{
 		Space: c.name, Key: c.text(c.key(p.key)),
-		Age: max(0, ttl-time.Duration(p.entry.freshUntil-c.clock.NowNano())),
+		Age: max(0, c.ttl(p.entry.found)-time.Duration(p.entry.freshUntil-c.clock.NowNano())),
 		For: time.Since(p.differed),
 	}
 }

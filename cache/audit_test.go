@@ -115,7 +115,7 @@ func TestAuditRaisesNoFalseAlarm(t *testing.T) {
 		here, c := audited(t, s, cache.Options{Remote: layer})
 		there, other := audited(t, s, cache.Options{Remote: layer})
 		const keys = 20
-		stop := time.Now().Add(5 * time.Minute)
+		stop := time.Now().Add(2 * time.Minute)
 		var all sync.WaitGroup
 		for worker, c := range []*cache.Cache[int, int]{c, other, c, other} {
 			all.Go(func() {

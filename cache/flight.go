@@ -30,7 +30,7 @@ type load[K comparable, V any] struct {
 	began    time.Time
 	need     position.Token // what the source must have reached
 	past     bool           // reads past the remote layer
-	ahead    *entry         // that it is to renew ahead of its time; nil: there is none
+	after    int64          // a value of the remote layer that ends before is to be renewed ahead of its time; 0: none is
 	keys     []K
 	finished atomic.Bool
 	one      [1]K          // is keys where there is one

@@ -169,7 +169,7 @@ func (c *Cache[K, V]) newEntry(k K, value V, found bool, o origin) *entry {
 // makeEntry makes one that is fresh until a time; where no channel tells of fences, that is at most MaxStale after its load,
 // or its read of the remote layer, began.
 func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil int64) *entry {
-	if c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode {
+	if c.boundedByAge() {
 		freshUntil = min(freshUntil, o.asOf+int64(c.stack.options.MaxStale-2*clockResolution))
 	}
 	var weight uint64

@@ -103,6 +103,7 @@ var spaceMetrics = []metric[Stats]{
 	{"freshet_cache_stale_served_total", "Keys answered with an expired value, as the policy allows, by space.", func(s *Stats) float64 { return float64(s.StaleServed) }},
 	{"freshet_cache_evictions_total", "Entries that made room for others, by space.", func(s *Stats) float64 { return float64(s.Evictions) }},
 	{"freshet_cache_entries", "Entries in memory, by space.", func(s *Stats) float64 { return float64(s.Entries) }},
+	{"freshet_cache_hot_keys", "Keys that the program keeps in memory, by space.", func(s *Stats) float64 { return float64(s.Hot) }},
 	{"freshet_cache_memory_bytes", "Memory that entries take, by space; 0 where the space does not weigh them.", func(s *Stats) float64 { return float64(s.Bytes) }},
 	{"freshet_cache_fills_rejected_total", "Values that the remote layer did not take because their key had changed meanwhile, by space.", func(s *Stats) float64 { return float64(s.Rejected) }},
 	{"freshet_cache_undecodable_total", "Values in the remote layer that this program can't read, by space.", func(s *Stats) float64 { return float64(s.Undecodable) }},

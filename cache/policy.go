@@ -94,6 +94,23 @@ func (p Policy) resolve(override Policy, auditEvery int) Policy {
 	}
 }
 
+// ttl is the longest that an entry of a value, or of an absence, stays fresh in memory.
+func (c *Cache[K, V]) ttl(found bool) time.Duration {
+	ttl := c.policy.TTL
+	if !found {
+		ttl = c.policy.NegativeTTL
+	}
+	if c.boundedByAge() {
+		ttl = min(ttl, c.stack.options.MaxStale)
+	}
+	return ttl
+}
+
+// boundedByAge reports whether an entry must end MaxStale after its load, because nobody tells of fences.
+func (c *Cache[K, V]) boundedByAge() bool {
+	return c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode
+}
+
 // lifetime draws how long an entry of a value, or of an absence, stays fresh.
 func (p Policy) lifetime(found bool) time.Duration {
 	ttl := p.TTL

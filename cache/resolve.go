@@ -170,7 +170,7 @@ func (r *resolution[K, V]) accept(i int) bool {
 		return false
 	}
 	e, ok := r.open(i, rec.Value)
-	if !ok || r.load.ahead != nil && e.freshUntil <= r.load.ahead.freshUntil+int64(clockResolution) {
+	if !ok || r.load.after != 0 && e.found && e.freshUntil <= r.load.after {
 		return false
 	}
 	k := r.key(r.load.keys[i])

@@ -27,6 +27,11 @@ type Space[K comparable, V any] struct {
 	// they give up. Where the source has replicas, Need tells the loader what it must have reached, and the loader
 	// reports with ReadAt where it has read. LoadMany is called from many goroutines at once.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
+	// Hot names keys that are kept in memory, whether or not anybody reads them: loaded at the start, again in the last quarter
+	// of their TTL, and within about 100 ms after an invalidation; on all nodes, by one load. It is asked again every 10 s, with
+	// the deadline Policy.HardTimeout; after an error the last list stands. Of more than 10,000 keys the first are kept, as
+	// far as MaxEntries, or MaxBytes, has room for them. Default: none.
+	Hot func(ctx context.Context) ([]K, error)
 	// Weigh returns the memory that a key and its value keep alive, in bytes. With it the space is bounded by
 	// Policy.MaxBytes instead of Policy.MaxEntries; the cache adds its own share per entry.
 	Weigh func(key K, value V) int
@@ -136,6 +141,9 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	if c.auditBelow = auditBelow(c.policy.AuditEvery); c.auditBelow > 0 {
 		tasks = append(tasks, stack.auditor.run)
 	}
+	if s.Hot != nil {
+		tasks = append(tasks, (&keeper[K, V]{Cache: c, ask: s.Hot}).run)
+	}
 	stack.add(s.Name, c, tasks...)
 	return c
 }
@@ -238,6 +246,7 @@ func (c *Cache[K, V]) snapshot() Stats {
 		Refused:      c.counts.refused.Load(),
 		LoadErrors:   c.counts.loadErrors.Load(),
 		StaleServed:  c.counts.staleServed.Load(),
+		Hot:          int(c.counts.hot.Load()),
 		Evictions:    c.counts.evictions.Load(),
 		LoadTime:     c.counts.loadTime.snapshot(),
 		RemoteHits:   c.counts.remoteHits.Load(),

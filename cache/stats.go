@@ -12,6 +12,7 @@ type Stats struct {
 	Name         string    `json:"name"`
 	Entries      int       `json:"entries"`       // now in memory, including those that have expired and wait to be removed
 	Bytes        uint64    `json:"bytes"`         // that they take, where the space has a Weigh; else 0
+	Hot          int       `json:"hot"`           // keys that Space.Hot names now
 	Hits         uint64    `json:"hits"`          // answered from memory, remembered absences included
 	Misses       uint64    `json:"misses"`        // had to ask the source, or to wait for somebody who did
 	Loads        uint64    `json:"loads"`         // calls of the loader
@@ -56,6 +57,7 @@ type counts struct {
 	rejected, undecodable, unstorable                          atomic.Uint64
 	audited, auditsDropped, auditsFailed, staleReads           atomic.Uint64
 	loadTime                                                   histogram
+	hot                                                        atomic.Int64
 }
 
 // striped is a counter for the way of a hit. A single atomic word would travel between the cores at each hit (6 to 15 ns on
