@@ -17,7 +17,8 @@ const (
 	// hotAgain is the least time between two loads of one key, or half of its TTL where that is shorter: what can't be kept,
 	// for want of room or because it is absent and absences are not remembered, is no reason to ask all the time.
 	hotAgain = time.Second
-	// hotRetry is the longest wait after rounds that failed.
+	// hotRetry is the longest wait after rounds that failed, or a sixteenth of the TTL where that is shorter: a source that is
+	// back in time is asked in time.
 	hotRetry = 10 * time.Second
 )
 
@@ -34,19 +35,17 @@ type keeper[K comparable, V any] struct {
 	keys     []K
 	loaded   map[K]time.Time // when the load of a key began last
 	askAt    time.Time
-	failures int // rounds in a row
+	failures int // rounds since a load succeeded
 }
 
 // run keeps until ctx ends.
 func (k *keeper[K, V]) run(ctx context.Context) {
-	retry := Retry{First: hotRound, Most: max(hotRound, min(hotRetry, k.ttl(true)/4))}
+	retry := Retry{First: hotRound, Most: max(hotRound, min(hotRetry, k.ttl(true)/16))}
 	for {
 		wait := Retry{First: hotRound, Most: hotRound}.wait(1)
 		if err := k.round(ctx); err != nil {
 			k.failures++
 			wait = retry.wait(k.failures)
-		} else {
-			k.failures = 0
 		}
 		if !pause(ctx, wait) {
 			return
@@ -111,7 +110,6 @@ func (k *keeper[K, V]) due() []K {
 		if e != nil && e.freshUntil-k.clock.NowNano() > int64(k.ttl(e.found)/4) || now.Sub(k.loaded[key]) < again {
 			continue
 		}
-		k.loaded[key] = now
 		due = append(due, key)
 	}
 	return due
@@ -125,6 +123,9 @@ func (k *keeper[K, V]) load(ctx context.Context, keys []K) error {
 	}
 	select {
 	case <-l.done:
+		if l.err == nil {
+			k.failures = 0
+		}
 		return l.err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -141,6 +142,7 @@ func (k *keeper[K, V]) board(ctx context.Context, keys []K) *load[K, V] {
 	}
 	l.after = k.clock.NowNano() + int64(k.ttl(true)/4)
 	for _, key := range keys {
+		k.loaded[key] = l.began
 		if _, flying := k.flights.byKey[key]; !flying {
 			k.flights.byKey[key] = flight[K, V]{l, len(l.keys)}
 			l.keys = append(l.keys, key)
