@@ -118,7 +118,7 @@ func (k *keeper[K, V]) due() []K {
 // load has keys loaded, less those that somebody loads already, and waits for that.
 func (k *keeper[K, V]) load(ctx context.Context, keys []K) error {
 	l := k.board(ctx, keys)
-	if l.err == nil && len(l.keys) == 0 {
+	if l == nil {
 		return nil
 	}
 	select {
@@ -132,7 +132,7 @@ func (k *keeper[K, V]) load(ctx context.Context, keys []K) error {
 	}
 }
 
-// board begins a load. What the remote layer has of the keys will do if it is not due itself.
+// board begins a load, unless there is nothing to load. What the remote layer has of the keys will do if it is not due itself.
 func (k *keeper[K, V]) board(ctx context.Context, keys []K) *load[K, V] {
 	k.flights.mu.Lock()
 	defer k.flights.mu.Unlock()
@@ -148,8 +148,9 @@ func (k *keeper[K, V]) board(ctx context.Context, keys []K) *load[K, V] {
 			l.keys = append(l.keys, key)
 		}
 	}
-	if len(l.keys) > 0 {
-		k.start(l)
+	if len(l.keys) == 0 {
+		return nil
 	}
+	k.start(l)
 	return l
 }
