@@ -13,25 +13,11 @@ type (
 	purgedTags struct {
 		Tags []string `json:"tags" minItems:"1" maxItems:"100" nullable:"false" doc:"What bears one of these ends, in all spaces"`
 	}
-	// CacheSpaces are the spaces of a node's caches.
+	// CacheSpaces are what the spaces of the node that answers have done since it started, and how it stands with the layer
+	// that nodes share.
 	CacheSpaces struct {
-		Items []CacheSpace `json:"items" nullable:"false"`
-	}
-	// CacheSpace is what a space has done on the node that answers, since it started.
-	CacheSpace struct {
-		Name        string `json:"name"`
-		Entries     int    `json:"entries" doc:"Now in memory, those included that have expired and wait to be removed"`
-		Hits        uint64 `json:"hits" doc:"Keys answered from memory"`
-		Misses      uint64 `json:"misses" doc:"Keys that had to ask the source, or wait for somebody who did"`
-		Loads       uint64 `json:"loads" doc:"Calls of the source"`
-		LoadErrors  uint64 `json:"load_errors" doc:"Calls that failed or took too long"`
-		Refused     uint64 `json:"refused" doc:"Reads that found as many loads in flight as there may be"`
-		StaleServed uint64 `json:"stale_served" doc:"Keys answered with an expired value"`
-		Evictions   uint64 `json:"evictions" doc:"Entries removed for want of room"`
-		RemoteHits  uint64 `json:"remote_hits" doc:"Keys answered by the layer that nodes share"`
-		Rejected    uint64 `json:"rejected" doc:"Values that this layer did not take, because their key had been ended meanwhile"`
-		Undecodable uint64 `json:"undecodable" doc:"Values in this layer that are none of this program's"`
-		Unstorable  uint64 `json:"unstorable" doc:"Values that are too long for this layer"`
+		Items []cache.Stats `json:"items" nullable:"false"`
+		Layer cache.Health  `json:"layer"`
 	}
 )
 
@@ -77,11 +63,11 @@ func listCaches(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := CacheSpaces{Items: make([]CacheSpace, len(stats))}
-	for i, s := range stats {
-		out.Items[i] = CacheSpace(s)
+	health, err := c.api.options.Caches.CacheHealth(c.ctx())
+	if err != nil {
+		return err
 	}
-	return c.marshal(out)
+	return c.marshal(CacheSpaces{stats, health})
 }
 
 func getCached(c *call) error {

@@ -17,6 +17,7 @@ import (
 // as the command line gives them. Errors are those of [freshet.Error].
 type Caches interface {
 	CacheStats(ctx context.Context) ([]cache.Stats, error)
+	CacheHealth(ctx context.Context) (cache.Health, error)
 	CacheGet(ctx context.Context, space, key string) (cache.Inspection, error)
 	CachePurge(ctx context.Context, space, key string) error
 	CachePurgeSpace(ctx context.Context, space string) error

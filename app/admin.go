@@ -134,6 +134,7 @@ type (
 	CacheInspection = cache.Inspection
 	CacheLayer      = cache.Layer
 	CacheStats      = cache.Stats
+	CacheHealth     = cache.Health
 )
 
 // Verified is what Verify found.
@@ -193,6 +194,9 @@ var (
 	})
 	cacheStats = newOp("cache.stats", func(_ context.Context, n *Node, _ none) ([]cache.Stats, error) {
 		return n.stack.Stats(), nil
+	})
+	cacheHealth = newOp("cache.health", func(_ context.Context, n *Node, _ none) (cache.Health, error) {
+		return n.stack.Health(), nil
 	})
 	backup = newOp("backup", func(ctx context.Context, n *Node, file string) (none, error) {
 		return none{}, n.backup(ctx, file)
@@ -261,6 +265,11 @@ func (a *Admin) CachePurgeTag(ctx context.Context, tag string) error {
 // CacheStats tells what each space of the serving node has done.
 func (a *Admin) CacheStats(ctx context.Context) ([]CacheStats, error) {
 	return cacheStats.do(ctx, a, none{})
+}
+
+// CacheHealth tells how the serving node stands with the layer that it shares.
+func (a *Admin) CacheHealth(ctx context.Context) (CacheHealth, error) {
+	return cacheHealth.do(ctx, a, none{})
 }
 
 // Backup writes a copy of the data into a new file; the path must be absolute.

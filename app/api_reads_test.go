@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/freshet/freshet/config"
+	"github.com/freshet/freshet/internal/testenv"
 )
 
 func TestAPIPublicReadsAreShared(t *testing.T) {
@@ -318,6 +322,7 @@ func TestAPIHealth(t *testing.T) {
 			t.Errorf("no line %s", line)
 		}
 	}
+	wantExplained(t, m.body)
 	if err := n.file.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -326,5 +331,19 @@ func TestAPIHealth(t *testing.T) {
 	broken := n.ask(t, "GET", "/v1/users/2", "") // 1 is known to be absent
 	if broken.status < 500 || bytes.Contains(broken.body, []byte("closed")) {
 		t.Errorf("%v", broken)
+	}
+}
+
+// wantExplained checks that docs/reference/metrics.md has a row for each metric.
+func wantExplained(t *testing.T, metrics []byte) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(testenv.ModuleRoot(t), "docs", "reference", "metrics.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`# HELP (\S+) (.*)\n# TYPE \S+ (.*)\n`).FindAllSubmatch(metrics, -1) {
+		if row := fmt.Sprintf("| `%s` | %s | %s |", m[1], m[3], m[2]); !bytes.Contains(page, []byte(row)) {
+			t.Errorf("docs/reference/metrics.md lacks the row\n%s", row)
+		}
 	}
 }

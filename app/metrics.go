@@ -4,34 +4,17 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/freshet/freshet/cache"
 )
 
 // writeMetrics writes what the layers below the API know of themselves, in
 // Prometheus text.
 func (n *Node) writeMetrics(w io.Writer) {
-	head := func(name, kind, help string) { fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
 	one := func(name, kind, help string, v any) {
-		head(name, kind, help)
-		fmt.Fprintf(w, "%s %v\n", name, v)
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, help, name, kind, name, v)
 	}
-	spaces := n.stack.Stats()
-	for _, m := range []struct {
-		name, kind, help string
-		value            func(i int) any
-	}{
-		{"freshet_cache_hits_total", "counter", "Reads answered from memory, by space.", func(i int) any { return spaces[i].Hits }},
-		{"freshet_cache_misses_total", "counter", "Reads that asked the source, by space.", func(i int) any { return spaces[i].Misses }},
-		{"freshet_cache_loads_total", "counter", "Calls of the source, by space.", func(i int) any { return spaces[i].Loads }},
-		{"freshet_cache_load_errors_total", "counter", "Calls of the source that failed, by space.", func(i int) any { return spaces[i].LoadErrors }},
-		{"freshet_cache_stale_served_total", "counter", "Reads answered with an expired value, by space.", func(i int) any { return spaces[i].StaleServed }},
-		{"freshet_cache_evictions_total", "counter", "Entries that made room for others, by space.", func(i int) any { return spaces[i].Evictions }},
-		{"freshet_cache_entries", "gauge", "Entries in memory, by space.", func(i int) any { return spaces[i].Entries }},
-	} {
-		head(m.name, m.kind, m.help)
-		for i := range spaces {
-			fmt.Fprintf(w, "%s{space=%q} %v\n", m.name, spaces[i].Name, m.value(i))
-		}
-	}
+	_ = n.stack.WriteMetrics(w) // w is memory
 
 	f := n.social.Feed().Stats()
 	one("freshet_feed_timelines", "gauge", "Readers whose timeline is in memory.", f.Timelines)
@@ -56,10 +39,7 @@ func (n *Node) writeMetrics(w io.Writer) {
 
 	v, lost := n.views.Stats()
 	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
-	one("freshet_views_pending", "gauge", "Sums of views and new readers that are journaled and not yet in the store.", v.Pending)
-	one("freshet_views_journal_bytes", "gauge", "What the journal of views holds of them.", v.Bytes)
-	one("freshet_views_batches_total", "counter", "Batches of them that the store has taken.", v.Batches)
-	one("freshet_views_retries_total", "counter", "Times that the store did not take a batch.", v.Retries)
+	_ = cache.WriteJournalMetrics(w, v)
 
 	commits, writes := n.file.Counts()
 	one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)

@@ -90,6 +90,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	// The embedded store has one process, this one: nothing changes behind its memory.
 	n.stack, err = cache.NewStack(cache.Options{
 		Policies: policies(n.cfg), Remote: n.remote, MaxStale: n.cfg.Cache.MaxStale, OnlyNode: true,
+		AuditEvery: n.cfg.Cache.AuditEvery, Observe: func(string) cache.Observer { return cacheLog{n.log} },
 	})
 	if err != nil {
 		return err

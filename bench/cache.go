@@ -425,13 +425,11 @@ func (b *cacheBench) batch() error {
 		}
 		time.Sleep(100 * time.Millisecond)
 		gets, leases, fills, loads := n.layer.gets.Load(), n.layer.leases.Load(), n.layer.fills.Load(), n.loads.Load()
-		flights := n.stack.Stats()[0].Loads
 		got, err := ours.GetMany(b.ctx, keys)
 		if err != nil || len(got) != len(keys) {
 			return fmt.Errorf("%s: %d values, %w", c.name, len(got), err)
 		}
 		b.exactly(c.name+": round trips that read", float64(n.layer.gets.Load()-gets), 1)
-		b.exactly(c.name+": loads in flight", float64(n.stack.Stats()[0].Loads-flights), 1)
 		b.exactly(c.name+": calls of the loader", float64(n.loads.Load()-loads), c.loads)
 		b.exactly(c.name+": round trips to lease and fill", float64(n.layer.leases.Load()-leases+n.layer.fills.Load()-fills), 2*c.loads)
 	}

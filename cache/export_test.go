@@ -4,4 +4,4 @@ package cache
 const EntryBytes = entryBytes
 
 // Resolve is resolve, for the table of its tests.
-func (p Policy) Resolve(override Policy) Policy { return p.resolve(override) }
+func (p Policy) Resolve(override Policy) Policy { return p.resolve(override, 0) }

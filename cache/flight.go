@@ -30,7 +30,7 @@ type load[K comparable, V any] struct {
 	began    time.Time
 	need     position.Token // what the source must have reached
 	past     bool           // reads past the remote layer
-	ahead    *entry         // that it is to renew ahead of its time; nil: there is none
+	after    int64          // a value of the remote layer that ends before is to be renewed ahead of its time; 0: none is
 	keys     []K
 	finished atomic.Bool
 	one      [1]K          // is keys where there is one
@@ -181,7 +181,7 @@ func (c *Cache[K, V]) run(l *load[K, V], r *resolution[K, V]) {
 // fromSource asks the source for all keys of a load and keeps the answer in memory.
 func (c *Cache[K, V]) fromSource(ctx context.Context, l *load[K, V]) ([]*entry, error) {
 	began := time.Now()
-	got, err := c.ask(ctx, l, l.keys, l.need)
+	got, err := c.ask(ctx, l.keys, l.need)
 	if err != nil {
 		return nil, err
 	}
@@ -204,8 +204,16 @@ type answer[K comparable, V any] struct {
 	enough bool // at has reached what was needed
 }
 
-// ask calls the loader.
-func (c *Cache[K, V]) ask(ctx context.Context, l *load[K, V], keys []K, need position.Token) (answer[K, V], error) {
+// ask is askSource that counts.
+func (c *Cache[K, V]) ask(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
+	c.counts.loads.Add(1)
+	began := time.Now()
+	defer func() { c.counts.loadTime.observe(time.Since(began)) }() // also where the loader panics
+	return c.askSource(ctx, keys, need)
+}
+
+// askSource calls the loader.
+func (c *Cache[K, V]) askSource(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
 	where := &loading{need: need}
 	values, err := c.loadMany(context.WithValue(ctx, &loadingKey, where), slices.Clone(keys))
 	at, enough := where.outcome()
@@ -217,7 +225,6 @@ func (c *Cache[K, V]) finish(l *load[K, V], entries []*entry, err error) {
 	if !l.finished.CompareAndSwap(false, true) {
 		return
 	}
-	c.counts.loads.Add(1)
 	if err != nil {
 		c.counts.loadErrors.Add(1)
 		l.err = fmt.Errorf("load %s: %w", c.name, err)

@@ -180,7 +180,7 @@ func (s *ledgerState[K, V]) restore(r *fieldReader, now time.Time) error {
 		dead = append(dead, d)
 	}
 	if r.byte() == 1 {
-		s.batch = &cutBatch[K, V]{seq: s.seq}
+		s.batch = &cutBatch[K, V]{seq: s.seq, since: now}
 		if err := s.readEntries(r, s.batch); err != nil {
 			return err
 		}

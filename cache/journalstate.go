@@ -94,6 +94,7 @@ type cutBatch[K comparable, V any] struct {
 	entries []BatchEntry[K, V] // sorted by the bytes of the keys
 	index   map[K]V
 	bytes   int64
+	since   time.Time // of its oldest entry
 }
 
 // deadBatch is a batch that was given up.
@@ -126,6 +127,17 @@ func (s *ledgerState[K, V]) entries() int {
 		n += len(s.batch.entries)
 	}
 	return n
+}
+
+// lag is how long the oldest entry that is not dead has been owed.
+func (s *ledgerState[K, V]) lag(now time.Time) time.Duration {
+	switch {
+	case s.batch != nil:
+		return now.Sub(s.batch.since)
+	case len(s.queue) > 0:
+		return now.Sub(s.queue[0].since)
+	}
+	return 0
 }
 
 // change merges a value into what is pending. Where the later value takes the place of the earlier one it also ends what a dead
@@ -164,7 +176,7 @@ func (s *ledgerState[K, V]) cut(n int) error {
 	if s.batch != nil || n < 1 || n > len(s.queue) {
 		return errRecord
 	}
-	b := &cutBatch[K, V]{seq: s.seq + 1, entries: make([]BatchEntry[K, V], n), index: make(map[K]V, n)}
+	b := &cutBatch[K, V]{seq: s.seq + 1, entries: make([]BatchEntry[K, V], n), index: make(map[K]V, n), since: s.queue[0].since}
 	type place struct{ from, to, queued int } // of a key's bytes in texts, and of the key
 	var texts []byte
 	places := make([]place, n)

@@ -1,11 +1,16 @@
 package cache
 
+import "time"
+
 // JournalStats is what a WriteBehind or a Counter has done since it was defined, and what it owes now.
 type JournalStats struct {
 	Name    string
 	Pending int // entries owed to the sink, those in the batch that is being written included
-	Dead    int // entries in dead letters
-	Bytes   int64
+	// Lag is how long the oldest of them has been owed, as far as this process knows: after a restart it is counted anew.
+	Lag     time.Duration
+	Dead    int    // entries in dead letters
+	Bytes   int64  // of all that is owed, dead letters included
+	Failing bool   // the last write to disk failed
 	Changes uint64 // Puts or Adds that were taken
 	Commits uint64 // fsyncs that acknowledged them, and the boundaries of batches
 	Batches uint64 // that the sink has applied
@@ -22,7 +27,9 @@ func (l *ledger[K, V]) snapshot() JournalStats {
 	s := JournalStats{
 		Name:    l.name,
 		Pending: l.state.entries() - l.state.nDead,
+		Lag:     l.state.lag(time.Now()),
 		Dead:    l.state.nDead,
+		Failing: l.failing != nil,
 		Bytes:   l.state.bytes,
 		Changes: l.stats.changes,
 		Commits: l.stats.commits,

@@ -66,6 +66,14 @@ func (c *Cache[K, V]) remoteKey(prefix string, k key) string {
 	return prefix + c.name + ":" + k.s
 }
 
+// text writes k as parseRemoteText reads it.
+func (c *Cache[K, V]) text(k key) string {
+	if c.kind == keyWord {
+		return strconv.FormatInt(k.n, 10)
+	}
+	return k.s
+}
+
 // parseRemoteText is what remoteText wrote behind the name of the space.
 func (c *Cache[K, V]) parseRemoteText(text string) (key, error) {
 	if c.kind != keyWord {

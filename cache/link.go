@@ -53,9 +53,12 @@ type link struct {
 	until  atomic.Int64 // on the stack's clock: the last
 
 	mu         sync.Mutex
-	failures   int
+	failures   int // in a row
 	broken     bool
-	known      bool // the generation
+	calls      uint64
+	failed     uint64
+	trips      uint64 // times that the breaker opened
+	known      bool   // the generation
 	generation string
 	heard      bool      // the channel, ever
 	probed     time.Time // when the last probe that has come back was sent
@@ -123,17 +126,20 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, l.stack.options.RemoteTimeout)
 	defer cancel()
 	err := do(inner)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
 	switch {
 	case err == nil:
-		l.mu.Lock()
 		l.failures = 0
-		l.mu.Unlock()
 	case ctx.Err() == nil: // not the caller's own end
-		l.mu.Lock()
 		l.failures++
-		l.broken = l.broken || l.failures >= failuresAllowed
+		l.failed++
+		if !l.broken && l.failures >= failuresAllowed {
+			l.broken = true
+			l.trips++
+		}
 		l.judge()
-		l.mu.Unlock()
 	}
 	return err
 }

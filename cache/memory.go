@@ -48,6 +48,8 @@ const entryBytes = 122 + 144
 type memory struct {
 	words *otter.Cache[int64, *entry]
 	texts *otter.Cache[string, *entry]
+
+	weighed bool
 }
 
 // memoryOptions says what the engine must know of a space.
@@ -62,9 +64,9 @@ type memoryOptions struct {
 
 func newMemory(o memoryOptions) memory {
 	if o.words {
-		return memory{words: newEngine[int64](o)}
+		return memory{words: newEngine[int64](o), weighed: o.maxBytes > 0}
 	}
-	return memory{texts: newEngine[string](o)}
+	return memory{texts: newEngine[string](o), weighed: o.maxBytes > 0}
 }
 
 func newEngine[K comparable](o memoryOptions) *otter.Cache[K, *entry] {
@@ -137,6 +139,17 @@ func (m memory) size() int {
 	return m.texts.EstimatedSize()
 }
 
+// bytes is the weight of all entries; 0 where they are not weighed.
+func (m memory) bytes() uint64 {
+	switch {
+	case !m.weighed:
+		return 0
+	case m.words != nil:
+		return m.words.WeightedSize()
+	}
+	return m.texts.WeightedSize()
+}
+
 func (m memory) stop() {
 	if m.words != nil {
 		m.words.StopAllGoroutines()
@@ -161,7 +174,7 @@ func (c *Cache[K, V]) newEntry(k K, value V, found bool, o origin) *entry {
 // makeEntry makes one that is fresh until a time; where no channel tells of fences, that is at most MaxStale after its load,
 // or its read of the remote layer, began.
 func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil int64) *entry {
-	if c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode {
+	if c.boundedByAge() {
 		freshUntil = min(freshUntil, o.asOf+int64(c.stack.options.MaxStale-2*clockResolution))
 	}
 	var weight uint64

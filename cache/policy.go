@@ -45,6 +45,11 @@ type Policy struct {
 	// one gets a stale value where there is one, else ErrBusy, at once: a queue before a source that is
 	// already late would only make it later. Default 1,024.
 	MaxLoads int
+	// AuditEvery is of how many reads that memory answers one is audited, GetMany being one read: the auditor asks the source
+	// for the key once more, beside the reader's way, and counts a stale read (Stats.StaleReads) where the value should have
+	// been forgotten by then. 50 a second and node are audited at most. Not for sources that change without telling the cache, which
+	// it would report. Default Options.AuditEvery; negative: none.
+	AuditEvery int
 }
 
 // century is the longest time that an entry may live or be stale: more nanoseconds might not fit the clock.
@@ -71,8 +76,8 @@ func (p Policy) validate() error {
 }
 
 // resolve returns the policy in force: what override sets, else what p sets, else the defaults, with zero
-// for what is switched off.
-func (p Policy) resolve(override Policy) Policy {
+// for what is switched off. auditEvery is the stack's default.
+func (p Policy) resolve(override Policy, auditEvery int) Policy {
 	ttl := cmp.Or(override.TTL, p.TTL, time.Minute)
 	return Policy{
 		TTL:          ttl,
@@ -85,7 +90,25 @@ func (p Policy) resolve(override Policy) Policy {
 		MaxEntries:   cmp.Or(override.MaxEntries, p.MaxEntries, 1<<16),
 		MaxBytes:     cmp.Or(override.MaxBytes, p.MaxBytes, 64<<20),
 		MaxLoads:     cmp.Or(override.MaxLoads, p.MaxLoads, 1024),
+		AuditEvery:   max(0, cmp.Or(override.AuditEvery, p.AuditEvery, auditEvery)),
 	}
+}
+
+// ttl is the longest that an entry of a value, or of an absence, stays fresh in memory.
+func (c *Cache[K, V]) ttl(found bool) time.Duration {
+	ttl := c.policy.TTL
+	if !found {
+		ttl = c.policy.NegativeTTL
+	}
+	if c.boundedByAge() {
+		ttl = min(ttl, c.stack.options.MaxStale)
+	}
+	return ttl
+}
+
+// boundedByAge reports whether an entry must end MaxStale after its load, because nobody tells of fences.
+func (c *Cache[K, V]) boundedByAge() bool {
+	return c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode
 }
 
 // lifetime draws how long an entry of a value, or of an absence, stays fresh.

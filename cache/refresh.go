@@ -43,7 +43,7 @@ func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry) {
 	if own.err != nil {
 		return
 	}
-	own.ahead, own.keys = e, append(own.keys, key)
+	own.after, own.keys = e.freshUntil+int64(clockResolution), append(own.keys, key)
 	c.flights.byKey[key] = flight[K, V]{own, 0}
 	c.start(own)
 }

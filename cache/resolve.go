@@ -170,7 +170,7 @@ func (r *resolution[K, V]) accept(i int) bool {
 		return false
 	}
 	e, ok := r.open(i, rec.Value)
-	if !ok || r.load.ahead != nil && e.freshUntil <= r.load.ahead.freshUntil+int64(clockResolution) {
+	if !ok || r.load.after != 0 && e.found && e.freshUntil <= r.load.after {
 		return false
 	}
 	k := r.key(r.load.keys[i])
@@ -249,6 +249,7 @@ func (r *resolution[K, V]) withoutRemote(ctx context.Context, missing []int) err
 
 // fillFromSource loads keys whose leases are held, and fills the layer under them.
 func (r *resolution[K, V]) fillFromSource(ctx context.Context, granted []int, held []Held, need position.Token) error {
+	r.counts.remoteMisses.Add(uint64(len(granted)))
 	began, created := time.Now(), r.stack.remote.Now()
 	if err := r.fromSourceFor(ctx, granted, need); err != nil {
 		r.release(ctx, held)
@@ -299,7 +300,7 @@ func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need 
 	o := r.load.origin
 	o.asOf = r.clock.NowNano()
 	began := time.Now()
-	got, err := r.ask(ctx, r.load, keys, need)
+	got, err := r.ask(ctx, keys, need)
 	if err != nil {
 		return err
 	}

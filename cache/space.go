@@ -27,6 +27,11 @@ type Space[K comparable, V any] struct {
 	// they give up. Where the source has replicas, Need tells the loader what it must have reached, and the loader
 	// reports with ReadAt where it has read. LoadMany is called from many goroutines at once.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
+	// Hot names keys that are kept in memory, whether or not anybody reads them: loaded at the start, again in the last quarter
+	// of their TTL, and within about 100 ms after an invalidation; on all nodes, by one load. It is asked again every 10 s, with
+	// the deadline Policy.HardTimeout; after an error the last list stands. Of more than 10,000 keys the first are kept, as
+	// far as MaxEntries, or MaxBytes, has room for them. Default: none.
+	Hot func(ctx context.Context) ([]K, error)
 	// Weigh returns the memory that a key and its value keep alive, in bytes. With it the space is bounded by
 	// Policy.MaxBytes instead of Policy.MaxEntries; the cache adds its own share per entry.
 	Weigh func(key K, value V) int
@@ -37,6 +42,8 @@ type Space[K comparable, V any] struct {
 	Tags func(key K, value V) []string
 	// Codec makes bytes of values for the remote layer. Default JSON.
 	Codec Codec[V]
+	// Equal reports whether two values say the same, for audits. Default: their bytes are equal; see Codec.
+	Equal func(a, b V) bool
 	// Version is the schema of the bytes. A program that writes other ones for the same V raises it, and neither reads
 	// what the other has left behind.
 	Version uint64
@@ -54,6 +61,8 @@ type Cache[K comparable, V any] struct {
 	trust  *trust
 	floor  atomic.Uint64 // entries with a lower ticket are out of sight; see InvalidateAll
 	kind   keyKind
+	// auditBelow is how many of the 2^64 places of a hit are audited; 0: none.
+	auditBelow uint64
 
 	stack    *Stack
 	name     string
@@ -67,6 +76,8 @@ type Cache[K comparable, V any] struct {
 	observer Observer
 	salt     uint64 // of the stripes in the fence
 	flights  *flights[K, V]
+	equal    func(a, b V) bool
+	auditing atomic.Bool // the auditor waits for the loader
 
 	spaceTags []string // that each entry bears
 }
@@ -93,7 +104,7 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 		counts:   new(counts),
 		kind:     kind,
 		name:     s.Name,
-		policy:   s.Policy.resolve(stack.options.Policies[s.Name]),
+		policy:   s.Policy.resolve(stack.options.Policies[s.Name], stack.options.AuditEvery),
 		loadMany: s.LoadMany,
 		weigh:    s.Weigh,
 		keyOf:    s.Key,
@@ -110,10 +121,14 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	if stack.options.Observe != nil {
 		c.observer = stack.options.Observe(s.Name)
 	}
+	if s.Codec == nil {
+		s.Codec = JSON[V]()
+	}
 	if stack.remote != nil && !s.Local {
-		if c.codec = s.Codec; c.codec == nil {
-			c.codec = JSON[V]()
-		}
+		c.codec = s.Codec
+	}
+	if c.equal = s.Equal; c.equal == nil {
+		c.equal = equalBytes(s.Codec)
 	}
 	o := memoryOptions{
 		words: kind == keyWord, clock: stack.clock, staleFor: c.policy.StaleFor,
@@ -124,7 +139,14 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 	}
 	c.near = newNear(c.policy.MaxEntries)
 	c.memory = newMemory(o)
-	stack.add(s.Name, c)
+	var tasks []func(context.Context)
+	if c.auditBelow = auditBelow(c.policy.AuditEvery); c.auditBelow > 0 {
+		tasks = append(tasks, stack.auditor.run)
+	}
+	if s.Hot != nil {
+		tasks = append(tasks, (&keeper[K, V]{Cache: c, ask: s.Hot}).run)
+	}
+	stack.add(s.Name, c, tasks...)
 	return c
 }
 
@@ -135,7 +157,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if e == nil {
 		return c.getMissing(ctx, key)
 	}
-	c.counts.hits.add(1)
+	if n := c.counts.hits.add(1); c.sampled(n) {
+		c.sample(ctx, key, e)
+	}
 	if e.refreshAt != 0 {
 		c.refreshAhead(ctx, key, e)
 	}
@@ -201,7 +225,11 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 			c.refreshAhead(ctx, key, e)
 		}
 	}
-	c.counts.hits.add(uint64(len(keys) - len(missing)))
+	if hits := len(keys) - len(missing); hits > 0 {
+		if n := c.counts.hits.add(uint64(hits)); c.sampled(n) {
+			c.sampleOne(ctx, keys)
+		}
+	}
 	if missing == nil {
 		return nil
 	}
@@ -211,19 +239,28 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 
 func (c *Cache[K, V]) snapshot() Stats {
 	return Stats{
-		Name:        c.name,
-		Entries:     c.memory.size(),
-		Hits:        c.counts.hits.sum(),
-		Misses:      c.counts.misses.Load(),
-		Loads:       c.counts.loads.Load(),
-		Refused:     c.counts.refused.Load(),
-		LoadErrors:  c.counts.loadErrors.Load(),
-		StaleServed: c.counts.staleServed.Load(),
-		Evictions:   c.counts.evictions.Load(),
-		RemoteHits:  c.counts.remoteHits.Load(),
-		Rejected:    c.counts.rejected.Load(),
-		Undecodable: c.counts.undecodable.Load(),
-		Unstorable:  c.counts.unstorable.Load(),
+		Name:         c.name,
+		Entries:      c.memory.size(),
+		Bytes:        c.memory.bytes(),
+		Hits:         c.counts.hits.sum(),
+		Misses:       c.counts.misses.Load(),
+		Loads:        c.counts.loads.Load(),
+		Refused:      c.counts.refused.Load(),
+		LoadErrors:   c.counts.loadErrors.Load(),
+		StaleServed:  c.counts.staleServed.Load(),
+		Hot:          int(c.counts.hot.Load()),
+		Evictions:    c.counts.evictions.Load(),
+		LoadTime:     c.counts.loadTime.snapshot(),
+		RemoteHits:   c.counts.remoteHits.Load(),
+		RemoteMisses: c.counts.remoteMisses.Load(),
+		Rejected:     c.counts.rejected.Load(),
+		Undecodable:  c.counts.undecodable.Load(),
+		Unstorable:   c.counts.unstorable.Load(),
+
+		Audited:       c.counts.audited.Load(),
+		AuditsDropped: c.counts.auditsDropped.Load(),
+		AuditsFailed:  c.counts.auditsFailed.Load(),
+		StaleReads:    c.counts.staleReads.Load(),
 	}
 }
 

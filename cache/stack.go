@@ -43,6 +43,8 @@ type Options struct {
 	RemoteTimeout time.Duration
 	// ConfirmWithin bounds how long the confirmed invalidations wait. Default 5 s.
 	ConfirmWithin time.Duration
+	// AuditEvery is the default of Policy.AuditEvery. Default 0: nothing is audited.
+	AuditEvery int
 }
 
 func (o Options) withDefaults() Options {
@@ -60,7 +62,12 @@ type Stack struct {
 	fence   fence
 	tags    *tags
 	applied applied
-	loads   sync.WaitGroup
+	auditor *auditor
+
+	// loads are the calls of loaders and what asks for them by itself; end ends the latter's ctx.
+	loads sync.WaitGroup
+	ctx   context.Context
+	end   context.CancelFunc
 
 	trust *trust
 
@@ -106,6 +113,8 @@ func NewStack(options Options) (*Stack, error) {
 		remote:  options.Remote,
 		spaces:  make(map[string]space),
 	}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.auditor = newAuditor(s.options)
 	s.channel, _ = s.remote.(Channel)
 	if s.channel == nil || options.OnlyNode {
 		s.trust.until.Store(math.MaxInt64)
@@ -147,6 +156,7 @@ func (s *Stack) InvalidateAll(ctx context.Context, name string) error {
 // has not returned a second after its deadline; its waiters have had their answer by then.
 func (s *Stack) Close() error {
 	spaces := s.closeSpaces()
+	s.end()
 	var longest time.Duration
 	for _, sp := range spaces {
 		longest = max(longest, sp.refuseLoads())
@@ -174,8 +184,8 @@ func (s *Stack) Close() error {
 	return err
 }
 
-// add registers a space under its name, which must be new.
-func (s *Stack) add(name string, sp space) {
+// add registers a space under its name, which must be new, and starts its tasks, which end with ctx.
+func (s *Stack) add(name string, sp space, tasks ...func(ctx context.Context)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -185,6 +195,9 @@ func (s *Stack) add(name string, sp space) {
 		panic(fmt.Sprintf("cache: space %q defined twice", name))
 	}
 	s.spaces[name] = sp
+	for _, task := range tasks {
+		s.loads.Go(func() { task(s.ctx) })
+	}
 }
 
 func (s *Stack) find(name string) (space, error) {

@@ -114,6 +114,8 @@ func TestStatsAndObserver(t *testing.T) {
 		synctest.Wait()
 
 		want := []cache.Stats{{Name: "row", Entries: 2, Hits: 4, Misses: 4, Loads: 2, LoadErrors: 1, StaleServed: 1}}
+		want[0].LoadTime = cache.Histogram{Count: 2, Sum: 2 * time.Second}
+		want[0].LoadTime.Buckets[12] = 2 // up to 1 s
 		if diff := cmp.Diff(want, stack.Stats()); diff != "" {
 			t.Error(diff)
 		}

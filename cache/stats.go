@@ -9,25 +9,35 @@ import (
 // Stats is what a space has done since it was defined. Hits and Misses count keys, and their sum is the number of
 // keys asked for.
 type Stats struct {
-	Name        string
-	Entries     int    // now in memory, including those that have expired and wait to be removed
-	Hits        uint64 // answered from memory, remembered absences included
-	Misses      uint64 // had to ask the source, or to wait for somebody who did
-	Loads       uint64 // calls of the loader
-	LoadErrors  uint64 // calls that failed, timed out or panicked
-	Refused     uint64 // reads that found MaxLoads in flight
-	StaleServed uint64 // keys answered with a stale value
-	Evictions   uint64 // entries removed for want of room
-	RemoteHits  uint64 // keys answered by the remote layer
-	Rejected    uint64 // values that the remote layer did not take, because their key had been fenced meanwhile
-	Undecodable uint64 // values in the remote layer that are none of this program's
-	Unstorable  uint64 // values that are too long for the remote layer, or that the codec refuses
+	Name         string    `json:"name"`
+	Entries      int       `json:"entries"`       // now in memory, including those that have expired and wait to be removed
+	Bytes        uint64    `json:"bytes"`         // that they take, where the space has a Weigh; else 0
+	Hot          int       `json:"hot"`           // keys that Space.Hot names now
+	Hits         uint64    `json:"hits"`          // answered from memory, remembered absences included
+	Misses       uint64    `json:"misses"`        // had to ask the source, or to wait for somebody who did
+	Loads        uint64    `json:"loads"`         // calls of the loader
+	LoadErrors   uint64    `json:"load_errors"`   // loads that failed, timed out or panicked
+	LoadTime     Histogram `json:"load_time"`     // of the calls that have returned
+	Refused      uint64    `json:"refused"`       // reads that found MaxLoads in flight
+	StaleServed  uint64    `json:"stale_served"`  // keys answered with a stale value
+	Evictions    uint64    `json:"evictions"`     // entries removed for want of room
+	RemoteHits   uint64    `json:"remote_hits"`   // keys answered by the remote layer
+	RemoteMisses uint64    `json:"remote_misses"` // keys that it lacked, so that this node loaded them under a lease
+	Rejected     uint64    `json:"rejected"`      // values that the remote layer did not take, because their key had been fenced meanwhile
+	Undecodable  uint64    `json:"undecodable"`   // values in the remote layer that are none of this program's
+	Unstorable   uint64    `json:"unstorable"`    // values that are too long for the remote layer, or that the codec refuses
+
+	// See Policy.AuditEvery. The hits that were sampled are the first three together, and a few that are under way.
+	Audited       uint64 `json:"audited"`        // hits that were compared with the source
+	AuditsDropped uint64 `json:"audits_dropped"` // that nobody had time to compare
+	AuditsFailed  uint64 `json:"audits_failed"`  // that could not be: the source failed, read behind, was late, or contradicted itself
+	StaleReads    uint64 `json:"stale_reads"`    // of those compared: memory should have forgotten what it answered
 }
 
 // Observer is told about one space as it happens, where a count is not enough. Its methods are called from many
 // goroutines at once, never on the way of a hit, and must not block. What can be counted is read from Stack.Stats.
 type Observer interface {
-	// Loaded reports one call of the loader: how many keys it was asked for, how long it took, how it ended.
+	// Loaded reports one load: how many keys it had, how long it took, the remote layer included, how it ended.
 	Loaded(keys int, took time.Duration, err error)
 	// ServedStale reports one key answered with a stale value, and how long past its TTL the value was.
 	ServedStale(late time.Duration)
@@ -43,7 +53,11 @@ func (nobody) ServedStale(time.Duration)        {}
 type counts struct {
 	hits                                                       striped
 	misses, loads, loadErrors, refused, staleServed, evictions atomic.Uint64
-	remoteHits, rejected, undecodable, unstorable              atomic.Uint64
+	remoteHits, remoteMisses                                   atomic.Uint64
+	rejected, undecodable, unstorable                          atomic.Uint64
+	audited, auditsDropped, auditsFailed, staleReads           atomic.Uint64
+	loadTime                                                   histogram
+	hot                                                        atomic.Int64
 }
 
 // striped is a counter for the way of a hit. A single atomic word would travel between the cores at each hit (6 to 15 ns on
@@ -60,7 +74,8 @@ const (
 	stripedCells = 1 << stripedBits
 )
 
-func (s *striped) add(n uint64) { s.cells[stripe()].n.Add(n) }
+// add returns what has been added to its cell so far.
+func (s *striped) add(n uint64) uint64 { return s.cells[stripe()].n.Add(n) }
 
 // chosen is true for one in eight of what is counted next, whatever its order.
 func (s *striped) chosen() bool {

@@ -42,7 +42,7 @@ type tags struct {
 	horizon uint64
 	fenced  map[string]*tag
 	owed    map[string]bool // fences of this node that the layer does not know of yet
-	order   []fencedTag // as they were told; from next on
+	order   []fencedTag     // as they were told; from next on
 	next    int
 }
 

@@ -59,8 +59,9 @@ type Feed struct {
 
 // Cache says where caches keep what they hold, and holds a policy for each space.
 type Cache struct {
-	Remote   Secret        `key:"remote" default:"" help:"Layer that nodes share: redis://, rediss://, redis-cluster://h1,h2 or memcached://h1,h2; empty: memory alone. It may bear a password, so it is never printed."`
-	MaxStale time.Duration `key:"max_stale" default:"1s" min:"100ms" max:"1m" help:"Longest time a node serves what another has invalidated, also when it can't hear of it."`
+	Remote     Secret        `key:"remote" default:"" help:"Layer that nodes share: redis://, rediss://, redis-cluster://h1,h2 or memcached://h1,h2; empty: memory alone. It may bear a password, so it is never printed."`
+	MaxStale   time.Duration `key:"max_stale" default:"1s" min:"100ms" max:"1m" help:"Longest time a node serves what another has invalidated, also when it can't hear of it."`
+	AuditEvery int           `key:"audit_every" default:"10000" min:"0" max:"1000000000" help:"Of so many reads that memory answers one is checked against the store, 50 a second at most; what should have been forgotten is logged and counted. 0: none."`
 
 	// Policies is by space; a space that is absent has the zero Policy: nothing set.
 	Policies map[string]Policy `key:"policies" names:"user,post,counts,relations,liked,ref,session,key" help:"Overrides by space; what is not set is the space's own default"`

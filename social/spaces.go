@@ -124,6 +124,7 @@ func defineSpaces(stack *cache.Stack, db store.Store) spaces {
 			Local:  true,
 			Policy: cache.Policy{TTL: 5 * time.Minute},
 			Weigh:  func(_ freshet.ID, l *likedSet) int { return 8 * len(l.posts) },
+			Equal:  func(a, b *likedSet) bool { return a.floor == b.floor && slices.Equal(a.posts, b.posts) },
 			LoadMany: func(ctx context.Context, users []freshet.ID) (map[freshet.ID]*likedSet, error) {
 				m := make(map[freshet.ID]*likedSet, len(users))
 				for _, u := range users {
@@ -138,11 +139,11 @@ func defineSpaces(stack *cache.Stack, db store.Store) spaces {
 		}),
 		// A user's ref never changes, so an entry is right as long as its user
 		// lives. UserByRef checks that at each use, which stands in for a fence: a
-		// change names users by id. An absence is not kept.
+		// change names users by id; so an audit would accuse it. An absence is not kept.
 		refs: cache.Define(stack, cache.Space[string, freshet.ID]{
 			Name:   "ref",
 			Local:  true,
-			Policy: cache.Policy{TTL: time.Hour, NegativeTTL: never},
+			Policy: cache.Policy{TTL: time.Hour, NegativeTTL: never, AuditEvery: never},
 			LoadMany: func(ctx context.Context, refs []string) (map[string]freshet.ID, error) {
 				m := make(map[string]freshet.ID, len(refs))
 				for _, ref := range refs {

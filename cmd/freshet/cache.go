@@ -95,14 +95,47 @@ func (x *cli) cacheStats() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return x.print(stats, func(w io.Writer) {
+		health, err := a.CacheHealth(ctx)
+		if err != nil {
+			return err
+		}
+		out := struct {
+			Spaces []app.CacheStats `json:"spaces"`
+			Layer  app.CacheHealth  `json:"layer"`
+		}{stats, health}
+		return x.print(out, func(w io.Writer) {
 			t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-			fmt.Fprintln(t, "SPACE\tENTRIES\tHITS\tMISSES\tREMOTE HITS\tLOADS\tERRORS\tSTALE\tEVICTED\t")
+			fmt.Fprintln(t, "SPACE\tENTRIES\tBYTES\tHITS\tMISSES\tREMOTE HITS\tLOADS\tMEAN\tERRORS\tSTALE\tEVICTED\tAUDITED\tSTALE READS\t")
 			for _, s := range stats {
-				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Name, s.Entries, s.Hits, s.Misses, s.RemoteHits,
-					s.Loads, s.LoadErrors, s.StaleServed, s.Evictions)
+				fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%d\t%d\t%d\t%d\t%d\t\n", s.Name, s.Entries, s.Bytes, s.Hits, s.Misses, s.RemoteHits,
+					s.Loads, mean(s), s.LoadErrors, s.StaleServed, s.Evictions, s.Audited, s.StaleReads)
 			}
 			t.Flush()
+			printHealth(w, health)
 		})
 	})
+}
+
+// mean is how long the space's source took on average.
+func mean(s app.CacheStats) time.Duration {
+	if s.LoadTime.Count == 0 {
+		return 0
+	}
+	return (s.LoadTime.Sum / time.Duration(s.LoadTime.Count)).Round(10 * time.Microsecond)
+}
+
+func printHealth(w io.Writer, h app.CacheHealth) {
+	if !h.Remote {
+		fmt.Fprintln(w, "remote layer: none")
+		return
+	}
+	state := "in use"
+	if !h.Usable {
+		state = "not in use"
+	}
+	fmt.Fprintf(w, "remote layer: %s, breaker %s, %d of %d calls failed, %d keys and %d tags owed", state, h.Breaker, h.Failures, h.Calls, h.KeysOwed, h.TagsOwed)
+	if h.EverHeard {
+		fmt.Fprintf(w, ", channel heard of %v ago", h.ChannelAge.Round(time.Millisecond))
+	}
+	fmt.Fprintln(w)
 }
