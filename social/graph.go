@@ -26,7 +26,7 @@ func (s *Service) relate(ctx context.Context, write edge, kind store.ChangeKind,
 	if err != nil || !changed {
 		return at, err
 	}
-	return at, s.Fence(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
+	return at, s.committed(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
 }
 
 // Follow lets actor see target's posts, old ones too. Whoever is blocked in
@@ -49,7 +49,11 @@ func (s *Service) Unfollow(ctx context.Context, actor, target freshet.ID, w stor
 
 // Block ends both follows and hides the two from each other.
 func (s *Service) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
-	return s.relate(ctx, s.store.Block, store.BlockChanged, actor, target, w)
+	at, err := s.relate(ctx, s.store.Block, store.BlockChanged, actor, target, w)
+	if err != nil {
+		return at, err
+	}
+	return at, s.Confirm(ctx) // also of a block that was there: it may have been made just now, and not been confirmed
 }
 
 // Unblock lifts a block; the follows it ended stay ended.

@@ -56,8 +56,27 @@ func RefsOf(c store.Change) Refs {
 	return Refs{}
 }
 
+// committed fences what a write of this node has changed, also where the caller
+// has gone since.
+func (s *Service) committed(ctx context.Context, changes ...store.Change) error {
+	return s.Fence(context.WithoutCancel(ctx), changes...)
+}
+
+// withdrawn is committed for what must not be seen again by anybody.
+func (s *Service) withdrawn(ctx context.Context, changes ...store.Change) error {
+	if err := s.committed(ctx, changes...); err != nil {
+		return err
+	}
+	return s.Confirm(ctx)
+}
+
+// Confirm returns when no node serves what this one has taken away, or with
+// [cache.ErrUnconfirmed]. It is for whoever repeats a write that failed so.
+func (s *Service) Confirm(ctx context.Context) error { return s.stack.Confirm(ctx) }
+
 // Fence makes sure that no read which begins after it returned sees what was
-// before a change. Facts come first: relations are fenced before the timelines
+// before a change, on this node and in the remote layer; other nodes follow as
+// the cache promises. Facts come first: relations are fenced before the timelines
 // that are built from them.
 func (s *Service) Fence(ctx context.Context, changes ...store.Change) error {
 	for _, c := range changes {
