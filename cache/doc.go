@@ -38,7 +38,7 @@
 // Values are shared between all readers and must not be changed by any of them.
 //
 // Besides: [Cache.Put] is write-through, [WriteBehind] and [Counter] acknowledge from a durable journal, tags end many values at
-// once ([Stack.InvalidateTags]), tokens let a reader see his own writes on every node ([At]), Policy.RefreshAhead renews what is
+// once ([Stack.InvalidateTags]), queries end with what they were made of ([DefineQuery]), tokens let a reader see his own writes on every node ([At]), Policy.RefreshAhead renews what is
 // read before it ends.
 //
 // The package is no store: what it holds may be gone at the next call, and a source that can be asked

@@ -85,7 +85,7 @@ func (s *Service) Comments(ctx context.Context, viewer, post, after freshet.ID, 
 	}
 	var out CommentList
 	out.Comments, out.Next, err = collect(after, limit,
-		func(from freshet.ID, n int) ([]freshet.Comment, error) { return s.store.CommentsOn(ctx, post, from, n) },
+		func(from freshet.ID, n int) ([]freshet.Comment, error) { return s.lists.comments(ctx, post, from, n) },
 		func(c freshet.Comment) freshet.ID { return c.ID },
 		func(rows []freshet.Comment) ([]*CommentView, error) {
 			ids := make([]freshet.ID, len(rows))

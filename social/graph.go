@@ -80,12 +80,12 @@ type UserList struct {
 // Followers lists who follows a user, newest follow first, as viewer sees it
 // (0: nobody signed in). The other lists work alike.
 func (s *Service) Followers(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Followers, viewer, user, before, limit)
+	return s.edges(ctx, s.lists.followers, viewer, user, before, limit)
 }
 
 // Following lists whom a user follows.
 func (s *Service) Following(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Following, viewer, user, before, limit)
+	return s.edges(ctx, s.lists.following, viewer, user, before, limit)
 }
 
 // Blocks lists whom a user blocks; it is the one list that shows them.
@@ -98,9 +98,7 @@ func (s *Service) Mutes(ctx context.Context, user, before freshet.ID, limit int)
 	return s.edges(ctx, s.store.Mutes, user, user, before, limit)
 }
 
-type edgeList func(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error)
-
-func (s *Service) edges(ctx context.Context, list edgeList, viewer, user, before freshet.ID, limit int) (UserList, error) {
+func (s *Service) edges(ctx context.Context, list list[freshet.Edge], viewer, user, before freshet.ID, limit int) (UserList, error) {
 	if _, err := s.User(ctx, viewer, user); err != nil {
 		return UserList{}, err
 	}

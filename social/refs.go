@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/store"
 )
 
@@ -11,12 +12,13 @@ import (
 type Refs struct {
 	Users     []freshet.ID
 	Posts     []freshet.ID
-	Counts    []freshet.ID // of posts
-	Relations []freshet.ID // of readers
-	Liked     []freshet.ID // by readers
-	Timelines []freshet.ID // of readers: pulled again
-	Removed   []freshet.ID // posts that no feed may show any more
-	History   bool         // posts became visible below what readers have seen: every timeline is pulled again
+	Counts    []freshet.ID       // of posts
+	Relations []freshet.ID       // of readers
+	Liked     []freshet.ID       // by readers
+	Timelines []freshet.ID       // of readers: pulled again
+	Removed   []freshet.ID       // posts that no feed may show any more
+	Rows      []cache.Dependency // that [Queries] read
+	History   bool               // posts became visible below what readers have seen: every timeline is pulled again
 }
 
 // RefsOf says what a change touches. It is the one place that knows; where a
@@ -27,33 +29,49 @@ func RefsOf(c store.Change) Refs {
 		return Refs{Users: []freshet.ID{c.Subject}}
 	case store.UserErased:
 		gone := append([]freshet.ID{c.Subject}, c.Also...)
-		return Refs{Users: gone, Relations: gone, Liked: []freshet.ID{c.Subject}, Timelines: []freshet.ID{c.Subject}}
+		return Refs{
+			Users: gone, Relations: gone, Liked: []freshet.ID{c.Subject}, Timelines: []freshet.ID{c.Subject},
+			Rows: follows(gone, gone),
+		}
 	case store.FollowChanged:
 		return Refs{
 			Users:     []freshet.ID{c.Subject, c.Object},
 			Relations: []freshet.ID{c.Subject},
 			Timelines: []freshet.ID{c.Subject},
+			Rows:      follows([]freshet.ID{c.Subject}, []freshet.ID{c.Object}),
 		}
-	case store.BlockChanged:
+	case store.BlockChanged: // which ends the follows both ways
 		both := []freshet.ID{c.Subject, c.Object}
-		return Refs{Users: both, Relations: both, Timelines: both}
+		return Refs{Users: both, Relations: both, Timelines: both, Rows: follows(both, both)}
 	case store.MuteChanged:
 		return Refs{Relations: []freshet.ID{c.Subject}}
 	case store.PostCreated:
-		return Refs{Posts: []freshet.ID{c.Subject}, Counts: []freshet.ID{c.Subject}, Users: []freshet.ID{c.Object}}
+		post, author := []freshet.ID{c.Subject}, []freshet.ID{c.Object}
+		return Refs{Posts: post, Counts: post, Users: author, Rows: rowsOf(postsTable, c.Object)}
 	case store.PostEdited:
 		return Refs{Posts: []freshet.ID{c.Subject}}
 	case store.PostDeleted:
 		post := []freshet.ID{c.Subject}
-		return Refs{Posts: post, Counts: post, Removed: post, Users: []freshet.ID{c.Object}}
+		return Refs{
+			Posts: post, Counts: post, Removed: post, Users: []freshet.ID{c.Object},
+			Rows: append(rowsOf(postsTable, c.Object), rowsOf(commentsTable, c.Subject)...),
+		}
 	case store.LikeChanged:
 		return Refs{Counts: []freshet.ID{c.Subject}, Liked: []freshet.ID{c.Object}}
 	case store.CommentChanged:
-		return Refs{Counts: []freshet.ID{c.Subject}}
+		return Refs{Counts: []freshet.ID{c.Subject}, Rows: rowsOf(commentsTable, c.Subject)}
 	case store.Imported:
-		return Refs{Users: c.Also, Relations: c.Also, History: true}
+		return Refs{
+			Users: c.Also, Relations: c.Also, History: true,
+			Rows: append(follows(c.Also, c.Also), rowsOf(postsTable, c.Also...)...),
+		}
 	}
 	return Refs{}
+}
+
+// follows are the lists of whom followers follow and who follows followed.
+func follows(followers, followed []freshet.ID) []cache.Dependency {
+	return append(rowsOf(followingTable, followers...), rowsOf(followersTable, followed...)...)
 }
 
 // committed fences what a write of this node has changed, also where the caller
@@ -95,6 +113,11 @@ func (s *Service) Fence(ctx context.Context, changes ...store.Change) error {
 				continue
 			}
 			if err := fence.invalidate(ctx, fence.keys...); err != nil {
+				return err
+			}
+		}
+		if len(r.Rows) > 0 {
+			if err := s.stack.Changed(ctx, r.Rows...); err != nil {
 				return err
 			}
 		}

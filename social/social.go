@@ -79,12 +79,13 @@ type Service struct {
 	mode   feed.Mode
 	limits Limits
 	spaces spaces
+	lists  lists
 }
 
 // New makes a service and the engine that serves its feed.
 func New(o Options) *Service {
 	s := &Service{store: o.Store, stack: o.Stack, mode: o.Mode, limits: o.Limits.withDefaults()}
-	s.spaces = defineSpaces(o.Stack, o.Store)
+	s.spaces, s.lists = defineSpaces(o.Stack, o.Store), defineLists(o.Stack, o.Store)
 	s.feed = o.Engine(o.Store, graph{s})
 	return s
 }

@@ -86,8 +86,10 @@ func (s *Service) Erase(ctx context.Context, id freshet.ID, w store.Write) ([]fr
 	for _, p := range gone.Posts {
 		changes = append(changes, store.Change{Kind: store.PostDeleted, Subject: p, Object: id})
 	}
-	for _, p := range gone.Parents {
-		changes = append(changes, store.Change{Kind: store.LikeChanged, Subject: p, Object: id})
+	for _, p := range gone.Parents { // which does not tell likes from comments
+		changes = append(changes,
+			store.Change{Kind: store.LikeChanged, Subject: p, Object: id},
+			store.Change{Kind: store.CommentChanged, Subject: p})
 	}
 	return gone.Sessions, at, s.withdrawn(ctx, changes...)
 }
