@@ -20,9 +20,10 @@
 //     reads the data alone can act as nobody.
 //   - Revocation is a write, then a fence, then the acknowledgement: a request
 //     that begins after [Authenticator.SignOut], [Authenticator.SetPassword] or
-//     [Authenticator.RevokeKey] returned is refused, whatever was cached. What
-//     another process revoked follows with the change feed ([Authenticator.Fence]),
-//     at the latest when the cached entry ends.
+//     [Authenticator.RevokeKey] returned nil is refused by every node, whatever
+//     was cached; [cache.ErrUnconfirmed] says that another node may not know yet.
+//     What a process revoked that died before its fence follows with the change
+//     feed ([Authenticator.Fence]), at the latest when the cached entry ends.
 //   - Memory is bounded whoever asks: limits keep at most a fixed number of
 //     entries, absences are cached like sessions, passwords are hashed two at a time.
 //   - Errors say which decision was taken and nothing of why a secret was wrong.

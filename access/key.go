@@ -40,7 +40,7 @@ func (a *Authenticator) CreateKey(ctx context.Context, name string, admin bool) 
 	if err != nil {
 		return freshet.APIKey{}, "", err
 	}
-	return key, text, a.fenceKey(ctx, key)
+	return key, text, a.fenceKey(ctx, key, a.keys.Invalidate)
 }
 
 // ListKeys gives all API keys, also those revoked.
@@ -48,17 +48,19 @@ func (a *Authenticator) ListKeys(ctx context.Context) ([]freshet.APIKey, error) 
 	return a.store.Keys(ctx)
 }
 
-// RevokeKey ends the API key of a name and with it the user tokens that it made.
+// RevokeKey ends the API key of a name and with it the user tokens that it made,
+// on every node when it returns nil. With [cache.ErrUnconfirmed] the key is
+// revoked, but another node may serve it until it hears of that.
 func (a *Authenticator) RevokeKey(ctx context.Context, name string) (freshet.APIKey, error) {
 	key, err := a.store.RevokeKey(ctx, name, a.now())
 	if err != nil {
 		return key, err
 	}
-	return key, a.fenceKey(ctx, key)
+	return key, a.fenceKey(ctx, key, a.keys.InvalidateConfirmed)
 }
 
-func (a *Authenticator) fenceKey(ctx context.Context, k freshet.APIKey) error {
-	if err := a.keys.Invalidate(committed(ctx), keyRef{hash: k.Hash}, keyRef{id: k.ID}); err != nil {
+func (a *Authenticator) fenceKey(ctx context.Context, k freshet.APIKey, invalidate func(context.Context, ...keyRef) error) error {
+	if err := invalidate(committed(ctx), keyRef{hash: k.Hash}, keyRef{id: k.ID}); err != nil {
 		return fmt.Errorf("fence API key: %w", err)
 	}
 	return nil

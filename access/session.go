@@ -159,8 +159,9 @@ func cut(s string, max int) string {
 	return s[:max]
 }
 
-// SignOut ends a session of a user. When it returns, no node that shares this
-// one's cache serves the session's token.
+// SignOut ends a session of a user. When it returns nil, no node that shares this
+// one's cache serves the session's token. With [cache.ErrUnconfirmed] the session
+// has ended, but another node may serve it until it hears of that.
 func (a *Authenticator) SignOut(ctx context.Context, user, session freshet.ID, w store.Write) (position.Token, error) {
 	s, at, err := a.store.EndSession(ctx, user, session, w)
 	if err != nil {
@@ -204,13 +205,17 @@ func (a *Authenticator) SetPassword(ctx context.Context, user freshet.ID, passwo
 }
 
 // Ended fences sessions that the store has ended, also by another station's
-// write: the erasure of a user reports them.
+// write: the erasure of a user reports them. It returns when every node has
+// confirmed that, or with [cache.ErrUnconfirmed].
 func (a *Authenticator) Ended(ctx context.Context, sessions ...freshet.Session) error {
+	if len(sessions) == 0 {
+		return nil
+	}
 	hashes := make([][32]byte, len(sessions))
 	for i, s := range sessions {
 		hashes[i] = s.Hash
 	}
-	if err := a.sessions.Invalidate(committed(ctx), hashes...); err != nil {
+	if err := a.sessions.InvalidateConfirmed(committed(ctx), hashes...); err != nil {
 		return fmt.Errorf("fence sessions: %w", err)
 	}
 	return nil

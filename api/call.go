@@ -210,6 +210,10 @@ func (c *call) attempt(try *access.Try) error {
 		}
 		return nil
 	case access.Resumed:
+		// The first attempt may have committed and then been answered 503.
+		if err := c.api.social.Confirm(c.ctx()); err != nil {
+			return err
+		}
 		c.raise(c.api.options.Position())
 		return c.route.again(c, try.Subject)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 )
 
 // Problem is what an error looks like outside (RFC 9457).
@@ -72,6 +73,11 @@ func asError(err error) (shown *freshet.Error, internal bool) {
 		return e, e.Code == freshet.CodeUnavailable && e.Err != nil
 	}
 	switch {
+	case errors.Is(err, cache.ErrUnconfirmed): // before ctx's errors, which may be its cause
+		return &freshet.Error{
+			Code: freshet.CodeUnavailable, RetryAfter: time.Second,
+			Message: "it is done, but not every node has confirmed that yet: another may show what was before for a moment",
+		}, true
 	case errors.Is(err, context.DeadlineExceeded):
 		return &freshet.Error{Code: freshet.CodeUnavailable, Message: "this took too long", RetryAfter: time.Second}, false
 	case errors.Is(err, context.Canceled):

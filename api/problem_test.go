@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 )
 
 func TestProblems(t *testing.T) {
@@ -40,6 +41,11 @@ func TestProblems(t *testing.T) {
 		},
 		{cause, Problem{Status: 500, Code: "internal", Title: "Internal error", Detail: "something went wrong here"}, 0},
 		{fmt.Errorf("read: %w", context.DeadlineExceeded), Problem{Status: 503, Code: "unavailable", Title: "Unavailable", Detail: "this took too long"}, 1},
+		{
+			fmt.Errorf("fence: %w: %w", cache.ErrUnconfirmed, context.DeadlineExceeded),
+			Problem{Status: 503, Code: "unavailable", Title: "Unavailable", Detail: "it is done, but not every node has confirmed that yet: another may show what was before for a moment"},
+			1,
+		},
 		{
 			fieldErrors{freshet.Invalid("a", "is x"), freshet.Invalid("b", "is y")},
 			Problem{Status: 422, Code: "invalid", Title: "Invalid field", Field: "a", Detail: "a is x", Errors: []FieldDetail{{"a", "a is x"}, {"b", "b is y"}}},
@@ -68,6 +74,7 @@ func TestCausesAreLogged(t *testing.T) {
 		logged bool
 	}{
 		{cause, true},
+		{cache.ErrUnconfirmed, true},
 		{fmt.Errorf("write: %w", &freshet.Error{Code: freshet.CodeUnavailable, Message: "try again", Err: cause}), true},
 		{&freshet.Error{Code: freshet.CodeUnavailable, Message: "busy"}, false},
 		{freshet.NotFound("post"), false},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"unicode/utf8"
 
@@ -167,10 +168,8 @@ func updateMe(c *call) error {
 
 func deleteMe(c *call) error {
 	ended, at, err := c.api.social.Erase(c.ctx(), c.user, c.write)
-	if err != nil {
-		return err
-	}
-	if err := c.api.gate.Auth.Ended(c.ctx(), ended...); err != nil {
+	// What is erased but not confirmed by all nodes has ended the sessions too.
+	if err := errors.Join(err, c.api.gate.Auth.Ended(c.ctx(), ended...)); err != nil {
 		return err
 	}
 	c.raise(at)

@@ -87,15 +87,26 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.remote, err = n.openRemote(ctx); err != nil {
 		return err
 	}
-	// The embedded store has one process, this one: nothing changes behind its memory.
-	n.stack, err = cache.NewStack(cache.Options{
-		Policies: policies(n.cfg), Remote: n.remote, MaxStale: n.cfg.Cache.MaxStale, OnlyNode: true,
-		AuditEvery: n.cfg.Cache.AuditEvery, Observe: func(string) cache.Observer { return cacheLog{n.log} },
-	})
-	if err != nil {
+	if err := n.openViews(ctx); err != nil {
 		return err
 	}
-	if err := n.openViews(ctx); err != nil {
+	// The embedded store has one process, this one: nothing changes behind its memory.
+	if err := n.serveCaches(ctx, cache.Options{OnlyNode: true}); err != nil {
+		return err
+	}
+	n.jobs = jobsqlite.New(n.file, jobs.Options{
+		Workers: n.cfg.Jobs.Workers, MaxAttempts: n.cfg.Jobs.MaxAttempts,
+		BackoffBase: n.cfg.Jobs.BackoffBase, BackoffMax: n.cfg.Jobs.BackoffMax,
+	}, map[string]jobs.Handler{social.FanOut: n.social.FanOutHandler})
+	return nil
+}
+
+// serveCaches makes the caches, with what o says besides the settings, and the
+// stations that stand on them.
+func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
+	o.Policies, o.Remote, o.MaxStale = policies(n.cfg), n.remote, n.cfg.Cache.MaxStale
+	o.AuditEvery, o.Observe = n.cfg.Cache.AuditEvery, func(string) cache.Observer { return cacheLog{n.log} }
+	if n.stack, err = cache.NewStack(o); err != nil {
 		return err
 	}
 	n.social = social.New(social.Options{
@@ -112,14 +123,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 			Name: n.cfg.Limits.Name, Bio: n.cfg.Limits.Bio, Follows: n.cfg.Limits.Follows,
 		},
 	})
-	if err := n.openAccess(ctx); err != nil {
-		return err
-	}
-	n.jobs = jobsqlite.New(n.file, jobs.Options{
-		Workers: n.cfg.Jobs.Workers, MaxAttempts: n.cfg.Jobs.MaxAttempts,
-		BackoffBase: n.cfg.Jobs.BackoffBase, BackoffMax: n.cfg.Jobs.BackoffMax,
-	}, map[string]jobs.Handler{social.FanOut: n.social.FanOutHandler})
-	return nil
+	return n.openAccess(ctx)
 }
 
 // Close lets go of everything in the order opposite to Open. It may be called

@@ -38,8 +38,9 @@
 // Values are shared between all readers and must not be changed by any of them.
 //
 // Besides: [Cache.Put] is write-through, [WriteBehind] and [Counter] acknowledge from a durable journal, tags end many values at
-// once ([Stack.InvalidateTags]), tokens let a reader see his own writes on every node ([At]), Policy.RefreshAhead renews what is
-// read before it ends, Space.Hot keeps named keys loaded whether or not they are read, and an auditor checks hits against the source and counts those that should have been forgotten
+// once ([Stack.InvalidateTags]), queries end with what they were made of ([DefineQuery]), tokens let a reader see his own writes
+// on every node ([At]), Policy.RefreshAhead renews what is read before it ends, Space.Hot keeps named keys loaded whether or not
+// they are read, and an auditor checks hits against the source and counts those that should have been forgotten
 // (Policy.AuditEvery).
 //
 // The package is no store: what it holds may be gone at the next call, and a source that can be asked

@@ -29,6 +29,7 @@ type load[K comparable, V any] struct {
 	ctx      context.Context // of who began it: its values are for the loader, its end is not
 	began    time.Time
 	need     position.Token // what the source must have reached
+	fences   uint64         // of tags, that this node knew when it began
 	past     bool           // reads past the remote layer
 	after    int64          // a value of the remote layer that ends before is to be renewed ahead of its time; 0: none is
 	keys     []K
@@ -43,6 +44,7 @@ type load[K comparable, V any] struct {
 type flight[K comparable, V any] struct {
 	load *load[K, V]
 	at   int
+	late bool // joined when a tag had been fenced since the load began: of that key, perhaps
 }
 
 // flights are the loads of a space that can be joined, by key. Lock order: mu before the locks of the engine.
@@ -89,16 +91,17 @@ func (c *Cache[K, V]) joinOne(ctx context.Context, key K) flight[K, V] {
 // The caller holds the flights.
 func (c *Cache[K, V]) board(ctx context.Context, key K, past bool, own **load[K, V]) flight[K, V] {
 	if f, ok := c.flights.byKey[key]; ok && (f.load == *own || !past && c.open(c.hash(c.key(key)), f.load.ticket)) {
+		f.late = f.load != *own && c.stack.tags.fences.Load() != f.load.fences
 		return f
 	}
 	if e := c.recheck(c.key(key)); e != nil && !past {
-		return flight[K, V]{landed[K, V](key, e), 0}
+		return flight[K, V]{load: landed[K, V](key, e)}
 	}
 	if *own == nil {
 		*own = c.newLoad(ctx, past)
 	}
 	l := *own
-	f := flight[K, V]{l, len(l.keys)}
+	f := flight[K, V]{load: l, at: len(l.keys)}
 	l.keys = append(l.keys, key)
 	if l.err == nil {
 		c.flights.byKey[key] = f
@@ -131,6 +134,7 @@ func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
 		ctx:    ctx,
 		began:  time.Now(),
 		need:   c.stack.applied.get().Merge(tokenOf(ctx)),
+		fences: c.stack.tags.fences.Load(),
 		past:   past,
 		done:   make(chan struct{}),
 	}

@@ -144,7 +144,7 @@ func (k *keeper[K, V]) board(ctx context.Context, keys []K) *load[K, V] {
 	for _, key := range keys {
 		k.loaded[key] = l.began
 		if _, flying := k.flights.byKey[key]; !flying {
-			k.flights.byKey[key] = flight[K, V]{l, len(l.keys)}
+			k.flights.byKey[key] = flight[K, V]{load: l, at: len(l.keys)}
 			l.keys = append(l.keys, key)
 		}
 	}

@@ -72,7 +72,7 @@ func (c *Cache[K, V]) InvalidateAll(ctx context.Context) error { return c.invali
 
 func (c *Cache[K, V]) invalidateAll(ctx context.Context) error {
 	var err error
-	if c.stack.remote != nil {
+	if c.stack.channel != nil || c.codec != nil { // else nobody listens, and nothing lies in the layer
 		err = c.stack.fenceTags(ctx, []string{spaceTag(c.name)})
 	}
 	raise(&c.floor, c.stack.fence.ticket())

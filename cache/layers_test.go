@@ -420,3 +420,24 @@ func TestOnlyNodeKeepsItsMemory(t *testing.T) {
 		t.Errorf("after the layer was lost: %d, %v, want %d from memory", again, err, v)
 	}
 }
+
+// A space that keeps nothing in the layer is emptied also where the layer has no channel.
+func TestLocalSpaceIsEmptiedWithoutChannel(t *testing.T) {
+	layer := memory.New(memory.Options{})
+	s := newStack(t, cache.Options{Remote: struct{ cache.Remote }{layer}})
+	var loads atomic.Int64
+	local := cache.Define(s, cache.Space[string, int64]{Name: "local", Local: true, LoadMany: counter(&loads)})
+	shared := cache.Define(s, cache.Space[string, int64]{Name: "shared", LoadMany: counter(&loads)})
+	if _, err := local.Get(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := local.InvalidateAll(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if v, err := local.Get(t.Context(), "k"); v != 2 || err != nil {
+		t.Errorf("%d, %v", v, err)
+	}
+	if err := shared.InvalidateAll(t.Context()); !errors.Is(err, cache.ErrNoChannel) {
+		t.Errorf("what lies in the layer can't be told of: %v", err)
+	}
+}

@@ -483,8 +483,18 @@ func (s *Stack) InvalidateTagsConfirmed(ctx context.Context, names ...string) er
 
 // confirmed fences and returns when all nodes have confirmed it.
 func (s *Stack) confirmed(ctx context.Context, fence func() error) error {
-	if err := fence(); err != nil || s.remote == nil || s.options.OnlyNode {
+	if err := fence(); err != nil {
 		return err
+	}
+	return s.Confirm(ctx)
+}
+
+// Confirm returns when no node serves what this one has invalidated before: it is the second half of the confirmed
+// invalidations, for whoever has several to be confirmed at once, or has had ErrUnconfirmed and asks again. Within
+// Options.ConfirmWithin, else ErrUnconfirmed. Where there is no other node it returns at once.
+func (s *Stack) Confirm(ctx context.Context) error {
+	if s.remote == nil || s.options.OnlyNode {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.ConfirmWithin)
 	defer cancel()

@@ -44,6 +44,6 @@ func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry) {
 		return
 	}
 	own.after, own.keys = e.freshUntil+int64(clockResolution), append(own.keys, key)
-	c.flights.byKey[key] = flight[K, V]{own, 0}
+	c.flights.byKey[key] = flight[K, V]{load: own}
 	c.start(own)
 }

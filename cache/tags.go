@@ -35,7 +35,8 @@ const tagsKept = 1 << 16
 
 // tags are those that a node knows: the fenced ones, and those of entries in memory, which the map does not keep alive.
 type tags struct {
-	known atomic.Uint64 // the epoch that loads begin with: all up to it have been told
+	known  atomic.Uint64 // the epoch that loads begin with: all up to it have been told
+	fences atomic.Uint64 // counts them, of whatever tag
 
 	mu      sync.Mutex
 	byName  map[string]weak.Pointer[tag]
@@ -113,6 +114,7 @@ func (t *tags) pay(name string, epoch uint64) {
 
 // raise is fence for a caller who holds mu.
 func (t *tags) raise(name string, epoch uint64) {
+	defer t.fences.Add(1) // when the tag has its epoch
 	tag := t.find(name)
 	if old := tag.last.Load(); old == Unknown && !t.owed[name] || old < epoch {
 		tag.last.Store(epoch)

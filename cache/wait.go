@@ -69,10 +69,17 @@ func (w *waiter[K, V]) wait(f flight[K, V]) (*entry, error) {
 	}
 }
 
-// outcome returns how a finished load ended for the key of f.
+// outcome returns how a finished load ended for the key of f. Who joined it after a tag of what it brings was fenced must
+// not have that, as the load may have read before: it asks again, once.
 func (w *waiter[K, V]) outcome(f flight[K, V]) (*entry, error) {
 	if f.load.err == nil {
-		return f.load.entries[f.at], nil
+		e := f.load.entries[f.at]
+		if !f.late || tagged(e.tags, e.epoch) {
+			return e, nil
+		}
+		again := w.cache.joinOne(w.ctx, f.load.keys[f.at])
+		again.late = false // whatever load this is, it has begun since
+		return w.wait(again)
 	}
 	if e := w.fallback(f); e != nil {
 		return e, nil

@@ -28,7 +28,7 @@ func (s *Service) like(ctx context.Context, write like, actor, post freshet.ID, 
 	if err != nil || !changed {
 		return n, at, err
 	}
-	return n, at, s.Fence(ctx, store.Change{Kind: store.LikeChanged, Subject: post, Object: actor})
+	return n, at, s.committed(ctx, store.Change{Kind: store.LikeChanged, Subject: post, Object: actor})
 }
 
 // CommentView is a comment with its author.
@@ -58,7 +58,7 @@ func (s *Service) Comment(ctx context.Context, c freshet.NewComment, w store.Wri
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.Fence(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: made.ID}); err != nil {
+	if err := s.committed(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: made.ID}); err != nil {
 		return nil, nil, err
 	}
 	author, err := s.User(ctx, c.Author, c.Author)
@@ -71,7 +71,7 @@ func (s *Service) Uncomment(ctx context.Context, actor, comment freshet.ID, w st
 	if err != nil {
 		return nil, err
 	}
-	return at, s.Fence(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: comment})
+	return at, s.withdrawn(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: comment})
 }
 
 // Comments lists the comments of a post, oldest first, after an id, as viewer sees them.
@@ -85,7 +85,7 @@ func (s *Service) Comments(ctx context.Context, viewer, post, after freshet.ID, 
 	}
 	var out CommentList
 	out.Comments, out.Next, err = collect(after, limit,
-		func(from freshet.ID, n int) ([]freshet.Comment, error) { return s.store.CommentsOn(ctx, post, from, n) },
+		func(from freshet.ID, n int) ([]freshet.Comment, error) { return s.lists.comments(ctx, post, from, n) },
 		func(c freshet.Comment) freshet.ID { return c.ID },
 		func(rows []freshet.Comment) ([]*CommentView, error) {
 			ids := make([]freshet.ID, len(rows))

@@ -51,7 +51,7 @@ func (s *Service) Export(ctx context.Context, user freshet.ID, to Exported) erro
 	}
 	for _, l := range []struct {
 		kind string
-		list edgeList
+		list list[freshet.Edge]
 	}{
 		{"following", s.store.Following},
 		{"follower", s.store.Followers},

@@ -26,7 +26,7 @@ func (s *Service) relate(ctx context.Context, write edge, kind store.ChangeKind,
 	if err != nil || !changed {
 		return at, err
 	}
-	return at, s.Fence(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
+	return at, s.committed(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
 }
 
 // Follow lets actor see target's posts, old ones too. Whoever is blocked in
@@ -49,7 +49,11 @@ func (s *Service) Unfollow(ctx context.Context, actor, target freshet.ID, w stor
 
 // Block ends both follows and hides the two from each other.
 func (s *Service) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
-	return s.relate(ctx, s.store.Block, store.BlockChanged, actor, target, w)
+	at, err := s.relate(ctx, s.store.Block, store.BlockChanged, actor, target, w)
+	if err != nil {
+		return at, err
+	}
+	return at, s.Confirm(ctx) // also of a block that was there: it may have been made just now, and not been confirmed
 }
 
 // Unblock lifts a block; the follows it ended stay ended.
@@ -76,12 +80,12 @@ type UserList struct {
 // Followers lists who follows a user, newest follow first, as viewer sees it
 // (0: nobody signed in). The other lists work alike.
 func (s *Service) Followers(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Followers, viewer, user, before, limit)
+	return s.edges(ctx, s.lists.followers, viewer, user, before, limit)
 }
 
 // Following lists whom a user follows.
 func (s *Service) Following(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Following, viewer, user, before, limit)
+	return s.edges(ctx, s.lists.following, viewer, user, before, limit)
 }
 
 // Blocks lists whom a user blocks; it is the one list that shows them.
@@ -94,9 +98,7 @@ func (s *Service) Mutes(ctx context.Context, user, before freshet.ID, limit int)
 	return s.edges(ctx, s.store.Mutes, user, user, before, limit)
 }
 
-type edgeList func(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error)
-
-func (s *Service) edges(ctx context.Context, list edgeList, viewer, user, before freshet.ID, limit int) (UserList, error) {
+func (s *Service) edges(ctx context.Context, list list[freshet.Edge], viewer, user, before freshet.ID, limit int) (UserList, error) {
 	if _, err := s.User(ctx, viewer, user); err != nil {
 		return UserList{}, err
 	}

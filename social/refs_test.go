@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/store"
 )
 
@@ -17,20 +18,41 @@ func ExampleRefsOf() {
 
 func TestRefsOfEveryKind(t *testing.T) {
 	type ids = []freshet.ID
+	type rows = []cache.Dependency
+	posts, comments := rows{{Table: "posts", Key: "2"}}, rows{{Table: "comments", Key: "1"}}
+	lists := func(table string, keys ...string) (r rows) {
+		for _, k := range keys {
+			r = append(r, cache.Dependency{Table: table, Key: k})
+		}
+		return r
+	}
+	follows := func(followers, followed []string) rows {
+		return append(lists("following", followers...), lists("followers", followed...)...)
+	}
+	both, erased, imported := []string{"1", "2"}, []string{"1", "3", "4"}, []string{"3", "4"}
 	for kind, want := range map[store.ChangeKind]Refs{
-		store.UserChanged:    {Users: ids{1}},
-		store.UserErased:     {Users: ids{1, 3, 4}, Relations: ids{1, 3, 4}, Liked: ids{1}, Timelines: ids{1}},
-		store.FollowChanged:  {Users: ids{1, 2}, Relations: ids{1}, Timelines: ids{1}},
-		store.BlockChanged:   {Users: ids{1, 2}, Relations: ids{1, 2}, Timelines: ids{1, 2}},
+		store.UserChanged: {Users: ids{1}},
+		store.UserErased: {
+			Users: ids{1, 3, 4}, Relations: ids{1, 3, 4}, Liked: ids{1}, Timelines: ids{1}, Rows: follows(erased, erased),
+		},
+		store.FollowChanged: {
+			Users: ids{1, 2}, Relations: ids{1}, Timelines: ids{1}, Rows: follows(both[:1], both[1:]),
+		},
+		store.BlockChanged: {
+			Users: ids{1, 2}, Relations: ids{1, 2}, Timelines: ids{1, 2}, Rows: follows(both, both),
+		},
 		store.MuteChanged:    {Relations: ids{1}},
-		store.PostCreated:    {Posts: ids{1}, Counts: ids{1}, Users: ids{2}},
+		store.PostCreated:    {Posts: ids{1}, Counts: ids{1}, Users: ids{2}, Rows: posts},
 		store.PostEdited:     {Posts: ids{1}},
-		store.PostDeleted:    {Posts: ids{1}, Counts: ids{1}, Removed: ids{1}, Users: ids{2}},
+		store.PostDeleted:    {Posts: ids{1}, Counts: ids{1}, Removed: ids{1}, Users: ids{2}, Rows: append(posts, comments...)},
 		store.LikeChanged:    {Counts: ids{1}, Liked: ids{2}},
-		store.CommentChanged: {Counts: ids{1}},
+		store.CommentChanged: {Counts: ids{1}, Rows: comments},
 		store.SessionEnded:   {},
 		store.KeyRevoked:     {},
-		store.Imported:       {Users: ids{3, 4}, Relations: ids{3, 4}, History: true},
+		store.Imported: {
+			Users: ids{3, 4}, Relations: ids{3, 4}, History: true,
+			Rows: append(follows(imported, imported), lists("posts", imported...)...),
+		},
 	} {
 		got := RefsOf(store.Change{Kind: kind, Subject: 1, Object: 2, Also: ids{3, 4}})
 		if fmt.Sprint(got) != fmt.Sprint(want) {

@@ -13,7 +13,11 @@
 //
 // A read that begins after the acknowledgement therefore sees the write in every
 // cache and in the feed. [RefsOf] alone says what a change touches; the write
-// path and the change feed both ask it, and fencing twice is harmless.
+// path and the change feed both ask it, and fencing twice is harmless. What
+// takes something away (a deletion, an erasure, a block) is acknowledged when
+// every node has confirmed the fence; where that takes too long the use case
+// fails with [cache.ErrUnconfirmed], though it is done, and [Service.Confirm]
+// asks again.
 //
 // Invariants: what is deleted, or blocked in either direction, is
 // [freshet.ErrNotFound] for whoever asks; values returned are shared and not
@@ -71,17 +75,19 @@ type Write = store.Write
 // Service carries out the use cases.
 type Service struct {
 	store  store.Store
+	stack  *cache.Stack
 	feed   feed.Engine
 	mode   feed.Mode
 	views  *Views
 	limits Limits
 	spaces spaces
+	lists  lists
 }
 
 // New makes a service and the engine that serves its feed.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
-	s.spaces = defineSpaces(o.Stack, o.Store)
+	s := &Service{store: o.Store, stack: o.Stack, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
+	s.spaces, s.lists = defineSpaces(o.Stack, o.Store), defineLists(o.Stack, o.Store)
 	s.feed = o.Engine(o.Store, graph{s})
 	return s
 }

@@ -74,7 +74,7 @@ func (s *Service) ByAuthor(ctx context.Context, viewer, author, before freshet.I
 	}
 	for {
 		want := limit - len(page.Posts) + 1
-		refs, err := s.store.ByAuthor(ctx, author, before, want)
+		refs, err := s.lists.posts(ctx, author, before, want)
 		if err != nil {
 			return err
 		}
