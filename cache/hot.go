@@ -101,18 +101,31 @@ func (k *keeper[K, V]) refreshKeys(ctx context.Context) (err error) {
 	return nil
 }
 
-// due returns the keys that are to be loaded now.
+// due returns the keys that are to be loaded now. Those that are due a sixteenth of their TTL later go with them, so that
+// jitter does not spread what one call can do.
 func (k *keeper[K, V]) due() []K {
-	var due []K
+	var due, soon []K
 	now, again := time.Now(), min(hotAgain, k.ttl(true)/2)
 	for _, key := range k.keys {
-		e := k.lookup(key)
-		if e != nil && e.freshUntil-k.clock.NowNano() > int64(k.ttl(e.found)/4) || now.Sub(k.loaded[key]) < again {
+		if now.Sub(k.loaded[key]) < again {
 			continue
 		}
-		due = append(due, key)
+		e := k.lookup(key)
+		if e == nil {
+			due = append(due, key)
+			continue
+		}
+		switch ttl, left := k.ttl(e.found), time.Duration(e.freshUntil-k.clock.NowNano()); {
+		case left <= ttl/4:
+			due = append(due, key)
+		case left <= ttl/4+ttl/16:
+			soon = append(soon, key)
+		}
 	}
-	return due
+	if due == nil {
+		return nil
+	}
+	return append(due, soon...)
 }
 
 // load has keys loaded, less those that somebody loads already, and waits for that.

@@ -62,7 +62,7 @@ func TestHotKeysAreNeverMissed(t *testing.T) {
 		if keys > 60*6 || keys < 60*5 {
 			t.Errorf("%d keys loaded", keys)
 		}
-		if n := len(s.loads()); n > keys*2/3 {
+		if n := len(s.loads()); n > 5*6 { // they are due within 6 s, and 3.75 s of that go together
 			t.Errorf("%d calls for %d keys: they are not loaded together", n, keys)
 		}
 		if st := stack.Stats()[0]; st.Hot != 60 {

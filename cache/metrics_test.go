@@ -130,7 +130,7 @@ func TestWriteMetrics(t *testing.T) {
 		for _, line := range []string{
 			`freshet_cache_hits_total{space="row"} 1`, `freshet_cache_misses_total{space="row"} 2`,
 			`freshet_cache_remote_hits_total{space="row"} 1`, `freshet_cache_remote_misses_total{space="row"} 1`,
-			`freshet_cache_loads_total{space="row"} 1`, `freshet_cache_memory_bytes{space="row"} 616`,
+			`freshet_cache_loads_total{space="row"} 1`, `freshet_cache_memory_bytes{space="row"} 732`,
 			`freshet_cache_load_seconds_bucket{space="row",le="0.01"} 0`, `freshet_cache_load_seconds_bucket{space="row",le="0.025"} 1`,
 			`freshet_cache_load_seconds_bucket{space="row",le="+Inf"} 1`, `freshet_cache_load_seconds_sum{space="row"} 0.02`,
 			`freshet_cache_load_seconds_count{space="row"} 1`, `freshet_cache_layer_usable 1`, `freshet_cache_layer_breaker_open 0`,

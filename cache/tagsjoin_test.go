@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -12,11 +13,12 @@ import (
 func TestTagIsNotJoinedByWhoComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, cache.Options{})
-		version, goOn, loads := "old", make(chan struct{}), 0
+		version, goOn := "old", make(chan struct{})
+		var loads atomic.Int64
 		c := cache.Define(s, cache.Space[string, string]{
 			Name: "value", Tags: func(string, string) []string { return []string{"tag"} },
 			LoadMany: func(_ context.Context, keys []string) (map[string]string, error) {
-				loads++
+				loads.Add(1)
 				read := version
 				if read == "old" {
 					<-goOn
@@ -57,8 +59,8 @@ func TestTagIsNotJoinedByWhoComesLater(t *testing.T) {
 				t.Errorf("who asked after the tag was fenced was told %q", v)
 			}
 		}
-		if loads != 4 {
-			t.Errorf("%d loads, want one of each key before and after", loads)
+		if loads.Load() != 4 {
+			t.Errorf("%d loads, want one of each key before and after", loads.Load())
 		}
 	})
 }
