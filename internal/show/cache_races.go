@@ -14,7 +14,7 @@ func measureRaces(ctx context.Context, l *lab) (outcome, error) {
 		return outcome{}, err
 	}
 	passed, cases := r.print(l)
-	red, mutants, err := l.mutants(ctx, "^cache-")
+	red, mutants, err := l.mutants(ctx, "^(cache|httpchannel)-")
 	if err != nil {
 		return outcome{}, err
 	}
