@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -46,7 +45,7 @@ func newChurn(t *testing.T) *churn {
 	c := &churn{t: t, node: n, rng: rand.New(rand.NewPCG(1, 2))}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := n.store.Changes(ctx, "oracle", position.Position{}, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := n.store.Changes(ctx, "oracle", position.Position{}, 1); err != nil {
 		t.Fatalf("a new consumer of the change feed: %v", err)
 	}
 	for range 5 {
