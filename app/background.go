@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	feedConsumer   = "fences"         // the name under which this node follows the change feed
+	feedConsumer   = "fences"         // the name under which a data folder's node follows the change feed
 	feedChunk      = 1000             // changes read at once
 	confirmEvery   = time.Second      // how long rows of the feed outlive their fence
 	retryFeed      = time.Second      // after an error
@@ -19,19 +19,25 @@ const (
 
 // followChanges repeats the fence of every change from the store's feed: of
 // writes by other programs, and of those whose process died between commit and
-// fence. It returns when ctx ends.
-func (n *Node) followChanges(ctx context.Context) {
-	var at, confirmed position.Position
+// fence. The caches hear how far it has come. Nodes that share a store follow it
+// by names of their own. It returns when ctx ends.
+func (n *Node) followChanges(ctx context.Context, consumer string) {
+	var at, confirmed, told position.Position
 	last := time.Now()
 	for ctx.Err() == nil {
-		// Waiting ends in time to confirm what was fenced.
-		wait, cancel := context.WithTimeout(ctx, confirmEvery)
-		changes, err := n.store.Changes(wait, feedConsumer, at, feedChunk)
+		// Waiting ends in time to ask again before memory is not trusted any more.
+		wait, cancel := context.WithTimeout(ctx, min(confirmEvery, n.cfg.Cache.MaxStale/4))
+		asked, head := time.Now(), n.file.Position()
+		changes, err := n.store.Changes(wait, consumer, at, feedChunk)
 		cancel()
 		if err == nil {
 			err = n.fence(ctx, changes)
 		}
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil {
+			if errors.Is(err, store.ErrFeedLost) {
+				n.stack.FeedLost()
+				at = position.Position{}
+			}
 			if ctx.Err() == nil {
 				n.log.Error("the change feed failed; trying again", "error", err)
 				pause(ctx, retryFeed)
@@ -41,8 +47,17 @@ func (n *Node) followChanges(ctx context.Context) {
 		if len(changes) > 0 {
 			at = changes[len(changes)-1].At
 		}
+		if len(changes) < feedChunk { // that was all there was
+			if !head.Reached(at) {
+				head = at
+			}
+			n.stack.Followed(asked, position.Token{head})
+			if head != told && n.stack.Advance(ctx, position.Token{head}) == nil {
+				told = head
+			}
+		}
 		if at != confirmed && time.Since(last) >= confirmEvery {
-			if err := n.store.Confirm(ctx, feedConsumer, at); err != nil && ctx.Err() == nil {
+			if err := n.store.Confirm(ctx, consumer, at); err != nil && ctx.Err() == nil {
 				n.log.Error("confirm the change feed", "error", err)
 			}
 			confirmed, last = at, time.Now()

@@ -136,35 +136,43 @@ func TestWhatIsTakenAwayIsGoneOnEveryNode(t *testing.T) {
 		t.Run(fmt.Sprintf("hears=%t", hears), func(t *testing.T) {
 			nodes := startFleet(t, cache.Options{RemoteTimeout: 100 * time.Millisecond}, "redis://"+server.Addr, "redis://"+relay.Addr)
 			a, b := nodes[0], nodes[1]
-			all := a.withdrawals(t)
-			for range 2 { // the second time from memory
-				for _, w := range all {
-					b.ask(t, "GET", w.path, "", w.reader).wants(t, 200)
+			defer relay.Resume()
+			a.takesAwayFrom(t, b, func() {
+				if !hears {
+					relay.Pause()
 				}
-			}
-			if !hears {
-				relay.Pause()
-				defer relay.Resume()
-			}
-			began := time.Now()
-			var group sync.WaitGroup
-			for _, w := range all {
-				group.Go(func() {
-					if err := w.take(); err != nil {
-						t.Errorf("%s: %v", w.name, err)
-					}
-					took := time.Since(began)
-					if r := b.ask(t, "GET", w.path, "", w.reader); r.status != w.status {
-						t.Errorf("%s: another node says %v", w.name, r)
-					}
-					if took > fleetStale+time.Second {
-						t.Errorf("%s: acknowledged after %v", w.name, took)
-					}
-				})
-			}
-			group.Wait()
+			})
 		})
 	}
+}
+
+// takesAwayFrom has a node that serves everything from memory serve nothing of
+// what this one takes away, once that is acknowledged.
+func (n *apiNode) takesAwayFrom(t *testing.T, other *apiNode, before func()) {
+	all := n.withdrawals(t)
+	for range 2 { // the second time from memory
+		for _, w := range all {
+			other.ask(t, "GET", w.path, "", w.reader).wants(t, 200)
+		}
+	}
+	before()
+	began := time.Now()
+	var group sync.WaitGroup
+	for _, w := range all {
+		group.Go(func() {
+			if err := w.take(); err != nil {
+				t.Errorf("%s: %v", w.name, err)
+			}
+			took := time.Since(began)
+			if r := other.ask(t, "GET", w.path, "", w.reader); r.status != w.status {
+				t.Errorf("%s: another node says %v", w.name, r)
+			}
+			if took > fleetStale+time.Second {
+				t.Errorf("%s: acknowledged after %v", w.name, took)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // A node that can't tell the others does not say that it is done: 503, as often

@@ -88,7 +88,7 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 		return nil, fmt.Errorf("start jobs: %w", err)
 	}
 	var group sync.WaitGroup
-	group.Go(func() { n.followChanges(ctx) })
+	group.Go(func() { n.followChanges(ctx, feedConsumer) })
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
 	return group.Wait, nil

@@ -161,6 +161,41 @@ func ExampleAt() {
 	// Ada King
 }
 
+// The change feed as a channel: what another node has written is forgotten here when the feed tells of it.
+func ExampleStack_Followed() {
+	stack, _ := cache.NewStack(cache.Options{Feed: true})
+	defer stack.Close()
+	table, feed := map[string]string{"motd": "hello"}, []string{}
+	messages := cache.Func(stack, "message", cache.Policy{TTL: time.Hour}, func(_ context.Context, key string) (string, error) {
+		fmt.Println("  reading", key)
+		return table[key], nil
+	})
+	ctx := context.Background()
+	read := 0
+	consume := func() { // over and over, a few times in MaxStale
+		sent := time.Now() // before the feed is asked
+		messages.Invalidate(ctx, feed[read:]...)
+		read = len(feed)
+		stack.Followed(sent, position.Token{{System: 1, Timeline: 1, Offset: uint64(read)}})
+	}
+	show := func() {
+		m, _ := messages.Get(ctx, "motd")
+		fmt.Println(m)
+	}
+	consume() // from here on memory is trusted
+	show()
+	show()
+	table["motd"], feed = "good night", append(feed, "motd") // another node writes
+	consume()
+	show()
+	// Output:
+	//   reading motd
+	// hello
+	// hello
+	//   reading motd
+	// good night
+}
+
 // The auditor finds a change that nobody told the cache of.
 func ExampleStaleObserver() {
 	alarms := make(chan cache.StaleRead, 1)

@@ -90,7 +90,7 @@ func (c *Cache[K, V]) joinOne(ctx context.Context, key K) flight[K, V] {
 // board returns the flight of a load that has key, and where there is none makes the key part of own, which it makes of nil.
 // The caller holds the flights.
 func (c *Cache[K, V]) board(ctx context.Context, key K, past bool, own **load[K, V]) flight[K, V] {
-	if f, ok := c.flights.byKey[key]; ok && (f.load == *own || !past && c.open(c.hash(c.key(key)), f.load.ticket)) {
+	if f, ok := c.flights.byKey[key]; ok && (f.load == *own || !past && c.joinable(key, f.load)) {
 		f.late = f.load != *own && c.stack.tags.fences.Load() != f.load.fences
 		return f
 	}
@@ -107,6 +107,17 @@ func (c *Cache[K, V]) board(ctx context.Context, key K, past bool, own **load[K,
 		c.flights.byKey[key] = f
 	}
 	return f
+}
+
+// joinable reports whether a load in flight may answer who asks for key now: nothing that this node was told has ended the key
+// since the load began. While it may not have been told, the load must be as young as what memory would have to be.
+func (c *Cache[K, V]) joinable(key K, l *load[K, V]) bool {
+	if !c.open(c.hash(c.key(key)), l.ticket) {
+		return false
+	}
+	now := c.clock.NowNano()
+	told := !c.boundedByAge() && c.trust.until.Load() > now
+	return told || now-l.asOf < int64(c.stack.options.MaxStale-2*clockResolution)
 }
 
 // start sets a load going, unless it is nil or has failed already. The caller holds the flights.

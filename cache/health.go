@@ -20,7 +20,7 @@ type Health struct {
 	// ChannelAge is how long ago this node last knew of all fences: the channel's delay in good times, some 100 ms more with
 	// the rhythm of its probes. Beyond Options.MaxStale memory is not trusted.
 	ChannelAge time.Duration `json:"channel_age"`
-	Trusted    bool          `json:"trusted"` // memory answers reads
+	Trusted    bool          `json:"trusted"` // memory answers reads; with Options.Feed also: the consumer has reached the head in time
 }
 
 // Health tells how the node stands with the remote layer now.

@@ -32,8 +32,8 @@ func (c *Cache[K, V]) Put(ctx context.Context, key K, value V) error {
 
 // Invalidate forgets keys, also those known to be absent. Call it after the source has changed; At tells where. A read of
 // this node that begins after it has returned neither sees what was there before nor joins a load that began before, and no
-// node finds it in the remote layer. Other nodes forget what they have in memory as soon as the channel tells them, and after
-// Options.MaxStale at the latest.
+// node finds it in the remote layer. Other nodes forget what they have in memory as soon as the channel, or the change feed that
+// they consume, tells them, and after Options.MaxStale at the latest.
 //
 // A remote layer that can't be reached is no error: the fence is owed, nothing is read from there until it has been written.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
@@ -61,7 +61,8 @@ func (c *Cache[K, V]) invalidate(ctx context.Context, keys []key) error {
 
 // InvalidateConfirmed is Invalidate that returns when no node serves what was there before: each has confirmed that it
 // forgot, or can't trust its memory any more. It is for what must not be seen again: deletions, blocks, revocations. Within
-// Options.ConfirmWithin, else ErrUnconfirmed: the source is changed, the fence stays owed, and the caller may repeat it.
+// Options.ConfirmWithin, else ErrUnconfirmed: the source is changed, the fence stays owed, and the caller may repeat it. Without
+// a channel it waits Options.MaxStale; with Options.Feed it says nothing about what the feed does not tell.
 func (c *Cache[K, V]) InvalidateConfirmed(ctx context.Context, keys ...K) error {
 	return c.stack.confirmed(ctx, func() error { return c.Invalidate(ctx, keys...) })
 }

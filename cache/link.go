@@ -45,7 +45,8 @@ const (
 //   - its last calls have not failed (the breaker is closed; only the link's own beat closes it again),
 //   - no fence is owed to it: what should have been fenced there could be read there,
 //   - its generation is known, where it has a channel, and others have had time to pay what they owe,
-//   - that was so not longer than MaxStale ago: a replica that has taken the master's place may lack fences.
+//   - that was so not longer than MaxStale ago: a replica that has taken the master's place may lack fences,
+//   - or, where there is no channel but a change feed, its head was reached not longer ago and nothing of it was ever lost.
 type link struct {
 	stack  *Stack
 	holder ID
@@ -59,6 +60,7 @@ type link struct {
 	failed     uint64
 	trips      uint64 // times that the breaker opened
 	known      bool   // the generation
+	left       bool   // see leave
 	generation string
 	heard      bool      // the channel, ever
 	probed     time.Time // when the last probe that has come back was sent
@@ -78,7 +80,7 @@ func newLink(s *Stack) *link {
 		leases: make(map[ID]time.Time), kick: make(chan struct{}, 1),
 	}
 	l.usable.Store(l.known)
-	if s.channel == nil {
+	if s.channel == nil && (!s.options.Feed || s.options.OnlyNode) {
 		l.until.Store(math.MaxInt64)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -146,7 +148,7 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 
 // judge sets usable. The caller holds mu.
 func (l *link) judge() {
-	l.usable.Store(!l.broken && l.known && !l.quiet() && l.owed.none())
+	l.usable.Store(!l.broken && l.known && !l.left && !l.quiet() && l.owed.none())
 }
 
 // reads reports whether values may be read from the layer, and stored there.
@@ -396,8 +398,7 @@ func (l *link) Alive(sent time.Time, beat Beat) {
 		l.heard, l.known, l.generation = true, true, beat.Generation
 	}
 	l.probed = sent
-	left := l.stack.options.MaxStale - time.Since(sent) - 2*clockResolution
-	until := l.stack.clock.NowNano() + int64(left)
+	until := l.stack.trustedUntil(sent)
 	l.until.Store(until)
 	l.judge()
 	l.mu.Unlock()
@@ -493,15 +494,17 @@ func (s *Stack) confirmed(ctx context.Context, fence func() error) error {
 // invalidations, for whoever has several to be confirmed at once, or has had ErrUnconfirmed and asks again. Within
 // Options.ConfirmWithin, else ErrUnconfirmed. Where there is no other node it returns at once.
 func (s *Stack) Confirm(ctx context.Context) error {
-	if s.remote == nil || s.options.OnlyNode {
+	if s.options.OnlyNode || s.remote == nil && !s.options.Feed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.ConfirmWithin)
 	defer cancel()
-	if err := until(ctx, func() bool { return !s.link.owes() }); err != nil {
-		return err
+	if s.link != nil {
+		if err := until(ctx, func() bool { return !s.link.owes() }); err != nil {
+			return err
+		}
 	}
-	if s.channel == nil { // nodes trust their memory for as long as MaxStale
+	if s.channel == nil { // by then other nodes have followed the feed to this change, or trust nothing from before it
 		select {
 		case <-ctx.Done():
 			return ErrUnconfirmed
@@ -542,11 +545,14 @@ func until(ctx context.Context, ok func() bool) error {
 }
 
 // Advance tells all nodes that the changes of the source up to applied have been fenced. Whoever consumes the change feed
-// calls it.
+// calls it. While the layer is out of reach, or a fence is owed to it, others are not told and it fails.
 func (s *Stack) Advance(ctx context.Context, applied position.Token) error {
 	s.applied.raise(applied)
 	if s.channel == nil {
 		return nil
+	}
+	if !s.link.reachable() || s.link.owes() {
+		return errUnusable
 	}
 	return s.link.call(ctx, func(ctx context.Context) error { return s.channel.Advance(ctx, applied) })
 }

@@ -106,9 +106,9 @@ func (c *Cache[K, V]) ttl(found bool) time.Duration {
 	return ttl
 }
 
-// boundedByAge reports whether an entry must end MaxStale after its load, because nobody tells of fences.
+// boundedByAge reports whether an entry must end MaxStale after its load, because nobody tells of fences, nor of changes.
 func (c *Cache[K, V]) boundedByAge() bool {
-	return c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.OnlyNode
+	return c.stack.remote != nil && c.stack.channel == nil && !c.stack.options.Feed && !c.stack.options.OnlyNode
 }
 
 // lifetime draws how long an entry of a value, or of an absence, stays fresh.

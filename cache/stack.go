@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -30,9 +31,15 @@ type Options struct {
 	Remote Remote
 	// OnlyNode says that nobody else changes the source, so that memory needs no channel to be trusted.
 	OnlyNode bool
-	// MaxStale is how long memory is trusted after the channel was last known to be alive, and so the longest time that a
-	// node serves what another has fenced, even under partition. Without a channel it bounds the life of entries in
-	// memory. A node that can't write its fence (it alone is cut off from the layer) can't bound what others read there
+	// Feed says that this program consumes the source's change feed, with a consumer of this node's own, and tells the stack of
+	// it (Followed, FeedLost): that keeps memory true where the remote layer has no Channel, or where there is none. All
+	// nodes that change the source or cache it do the same, with the same MaxStale. What ends on other nodes is what the
+	// feed tells them; what is invalidated without a change of the source ends here, and in the remote layer, alone. It is
+	// refused with a remote layer that is a Channel, and changes nothing with OnlyNode.
+	Feed bool
+	// MaxStale is how long memory is trusted after the channel was last known to be alive, or the head of the change feed was
+	// reached, and so the longest time that a node serves what another has fenced, even under partition. Without either it
+	// bounds the life of entries in memory. A node that can't write its fence (it alone is cut off from the layer) can't bound what others read there
 	// meanwhile; where that matters, the store's change feed has to repeat the fence, or InvalidateConfirmed says that it
 	// is not confirmed. Default 1 s.
 	MaxStale time.Duration
@@ -69,7 +76,8 @@ type Stack struct {
 	ctx   context.Context
 	end   context.CancelFunc
 
-	trust *trust
+	trust    *trust
+	follower follower
 
 	remote  Remote  // nil: none
 	channel Channel // nil: none
@@ -98,12 +106,16 @@ type space interface {
 	stop()
 }
 
-// NewStack returns a stack without spaces. It fails if an override makes no sense. Close it after use.
+// NewStack returns a stack without spaces. It fails if an override makes no sense, or a feed beside a channel. Close it after use.
 func NewStack(options Options) (*Stack, error) {
 	for _, name := range slices.Sorted(maps.Keys(options.Policies)) {
 		if err := options.Policies[name].validate(); err != nil {
 			return nil, fmt.Errorf("override cache policy of %s: %w", name, err)
 		}
+	}
+	channel, _ := options.Remote.(Channel)
+	if channel != nil && options.Feed {
+		return nil, errors.New("make cache stack: Options.Feed is for remote layers without a channel; to this one the consumer tells Advance")
 	}
 	s := &Stack{
 		options: options.withDefaults(),
@@ -111,12 +123,12 @@ func NewStack(options Options) (*Stack, error) {
 		tags:    newTags(),
 		trust:   new(trust),
 		remote:  options.Remote,
+		channel: channel,
 		spaces:  make(map[string]space),
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.auditor = newAuditor(s.options)
-	s.channel, _ = s.remote.(Channel)
-	if s.channel == nil || options.OnlyNode {
+	if options.OnlyNode || channel == nil && !options.Feed {
 		s.trust.until.Store(math.MaxInt64)
 	}
 	if s.remote != nil {

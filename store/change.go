@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/position"
@@ -38,6 +39,9 @@ type Change struct {
 	Also    []freshet.ID // further things, where one write touches many
 }
 
+// ErrFeedLost says that changes after a position can't be told any more.
+var ErrFeedLost = errors.New("store: changes are gone that the consumer has not read")
+
 // ChangeFeed is the capability to hear of every committed change, in the order
 // of commits, at least once, also of writes by other programs that use the
 // engine's own means.
@@ -45,7 +49,16 @@ type ChangeFeed interface {
 	// Changes waits until at least one change after what the named consumer has
 	// confirmed and after the position given is there, and returns up to limit of
 	// them. A zero position starts at what the consumer confirmed last; a new
-	// consumer starts at the present. Changes of one position are never split.
+	// consumer starts at the present. Changes of one position are never split,
+	// so there may be more than limit.
+	//
+	// Fewer than limit are all that had committed when it was called, and perhaps
+	// some that did so since. Where ctx's deadline ends the wait it returns none
+	// and no error: then there was nothing. A deadline that passes before that is
+	// known, and the end of ctx by other means, is an error.
+	//
+	// ErrFeedLost: not all after the position given is there any more, because
+	// somebody has removed the consumer, for instance. Begin anew with a zero one.
 	Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]Change, error)
 	// Confirm says that a consumer needs nothing up to a position any more. Rows
 	// that every consumer has confirmed are removed.

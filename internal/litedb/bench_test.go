@@ -27,7 +27,7 @@ func post(tx *Tx, i int64) error {
 
 func openListened(b *testing.B) *DB {
 	db := open(b, Options{})
-	if _, err := db.subscribe(b.Context(), "bench"); err != nil {
+	if _, err := db.subscribe(b.Context(), "bench", true); err != nil {
 		b.Fatal(err)
 	}
 	return db

@@ -2,6 +2,7 @@ package litedb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -69,16 +70,20 @@ func (f *feed) wait(ctx context.Context, offset int64) error {
 	}
 }
 
+// ErrFeedLost says that a consumer is gone that asks for what came after a
+// position: what others have confirmed meanwhile has been removed.
+var ErrFeedLost = errors.New("no such consumer")
+
 // Changes implements the change feed of package store: it waits for changes
 // after an offset and returns up to limit rows, and all rows of the last offset
 // among them.
 func (d *DB) Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]Change, error) {
-	confirmed, err := d.subscribe(ctx, consumer)
+	here := after.System == d.system && after.Timeline == d.timeline
+	from, err := d.subscribe(ctx, consumer, !here)
 	if err != nil {
 		return nil, err
 	}
-	from := confirmed
-	if after.System == d.system && after.Timeline == d.timeline {
+	if here {
 		from = max(from, int64(after.Offset))
 	}
 	for {
@@ -87,7 +92,10 @@ func (d *DB) Changes(ctx context.Context, consumer string, after position.Positi
 		if err != nil || len(changes) > 0 {
 			return changes, err
 		}
-		if err := d.feed.wait(ctx, max(from, seen)); err != nil {
+		switch err := d.feed.wait(ctx, max(from, seen)); {
+		case errors.Is(err, context.DeadlineExceeded):
+			return nil, nil
+		case err != nil:
 			return nil, err
 		}
 	}
@@ -109,8 +117,9 @@ func (d *DB) changesAfter(ctx context.Context, from int64, limit int) (out []Cha
 	return out, err
 }
 
-// subscribe gives what a consumer confirmed last, and starts a new one at the present.
-func (d *DB) subscribe(ctx context.Context, consumer string) (confirmed int64, err error) {
+// subscribe gives what a consumer confirmed last, and starts a new one at the
+// present where that is allowed.
+func (d *DB) subscribe(ctx context.Context, consumer string, start bool) (confirmed int64, err error) {
 	var found bool
 	read := func(c *Conn) (err error) {
 		found, err = c.One("SELECT position FROM consumers WHERE name = ?", []any{consumer}, func(r *Rows) { confirmed = r.Int(0) })
@@ -118,6 +127,9 @@ func (d *DB) subscribe(ctx context.Context, consumer string) (confirmed int64, e
 	}
 	if err := d.View(ctx, read); err != nil || found {
 		return confirmed, err
+	}
+	if !start {
+		return 0, fmt.Errorf("read changes for %s: %w", consumer, ErrFeedLost)
 	}
 	_, err = d.Write(ctx, func(t *Tx) error {
 		if err := read(t.Conn); err != nil || found {

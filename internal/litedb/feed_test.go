@@ -2,6 +2,7 @@ package litedb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -28,7 +29,7 @@ func change(subject freshet.ID, n int) func(*Tx) error {
 
 func subscribe(t *testing.T, db *DB, consumer string) {
 	t.Helper()
-	if _, err := db.subscribe(t.Context(), consumer); err != nil {
+	if _, err := db.subscribe(t.Context(), consumer, true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -145,6 +146,29 @@ func TestConfirmedChangesAreRemoved(t *testing.T) {
 	}
 }
 
+// TestTheFeedSaysThatItIsLost: a consumer that was removed is not begun anew
+// behind the back of who has followed it, as if nothing were missing.
+func TestTheFeedSaysThatItIsLost(t *testing.T) {
+	db := open(t, Options{})
+	subscribe(t, db, "a")
+	mustWrite(t, db, change(1, 1))
+	at := db.Position()
+	mustWrite(t, db, func(tx *Tx) error {
+		_, err := tx.Exec("DELETE FROM consumers")
+		return err
+	})
+	for range 2 {
+		if _, err := db.Changes(t.Context(), "a", at, 10); !errors.Is(err, ErrFeedLost) {
+			t.Fatalf("a consumer that is gone: %v", err)
+		}
+	}
+	subscribe(t, db, "a")
+	mustWrite(t, db, change(2, 1))
+	if got := changes(t, db, "a", position.Position{}, 10); len(got) != 1 || got[0].Subject != 2 {
+		t.Errorf("begun anew it tells %v", got)
+	}
+}
+
 // TestTheFeedWaitsWithoutPolling: in a bubble time moves on only when everybody
 // waits for it.
 func TestTheFeedWaitsWithoutPolling(t *testing.T) {
@@ -168,8 +192,8 @@ func TestTheFeedWaitsWithoutPolling(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := db.Changes(ctx, "a", db.Position(), 10); err != context.DeadlineExceeded {
-			t.Errorf("without changes: %v", err)
+		if got, err := db.Changes(ctx, "a", db.Position(), 10); got != nil || err != nil {
+			t.Errorf("without changes: %v, %v", got, err)
 		}
 		ended := make(chan error, 1)
 		go func() { _, err := db.Changes(t.Context(), "a", db.Position(), 10); ended <- err }()

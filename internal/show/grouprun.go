@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/sqlite"
 )
@@ -65,7 +66,7 @@ func (g *groupFile) fill(ctx context.Context) error {
 	defer stop()
 	heard := make(chan error, 1)
 	go func() {
-		_, err := g.store.Changes(ctx, "show", g.file.Position(), 1)
+		_, err := g.store.Changes(ctx, "show", position.Position{}, 1)
 		heard <- err
 	}()
 	err := each(ctx, groupWriters, len(g.authors), func(ctx context.Context, i int) error {

@@ -2,7 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
@@ -10,6 +13,9 @@ import (
 // Changes waits for what committed after a position.
 func (d *DB) Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]store.Change, error) {
 	rows, err := d.file.Changes(ctx, consumer, after, limit)
+	if errors.Is(err, litedb.ErrFeedLost) {
+		return nil, fmt.Errorf("%w: %w", store.ErrFeedLost, err)
+	}
 	if err != nil {
 		return nil, err
 	}

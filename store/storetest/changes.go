@@ -256,7 +256,12 @@ func testChangesWait(e *env) {
 	ctx, cancel := context.WithTimeout(e.Context(), 20*time.Millisecond)
 	defer cancel()
 	changes, err := c.feed.Changes(ctx, c.name, c.at, 10)
-	if len(changes) > 0 || !errors.Is(err, context.DeadlineExceeded) {
-		e.Fatalf("got %v and %v, want the end of the context", changes, err)
+	if len(changes) > 0 || err != nil {
+		e.Fatalf("got %v and %v at the end of the wait, want none and no error", changes, err)
+	}
+	ended, end := context.WithCancel(e.Context())
+	end()
+	if _, err := c.feed.Changes(ended, c.name, c.at, 10); !errors.Is(err, context.Canceled) {
+		e.Fatalf("got %v, want the end of the context", err)
 	}
 }
