@@ -20,9 +20,9 @@
 // # Invariants
 //
 // "Fenced" and "one load" hold for all nodes of a remote layer, with these differences: other nodes serve from memory what
-// Invalidate has ended until the channel, or the source's change feed (Options.Feed), tells them, for Options.MaxStale at most, also under partition; InvalidateConfirmed
-// returns when none does any more. The one exception: a failover of the remote layer to a replica that lacks the last fences
-// may bring back what they ended, until the nodes notice within MaxStale.
+// Invalidate has ended until the channel, or the source's change feed (Options.Feed), tells them, for Options.MaxStale at most,
+// also under partition; InvalidateConfirmed returns when none does any more. The one exception: a failover of the remote layer
+// to a replica that lacks the last fences may bring back what they ended, until the nodes notice within MaxStale.
 //
 //   - Fenced. A read that begins after Invalidate, InvalidateAll or Put has returned never sees what was
 //     there before: not from memory, not from a load that was under way, not as a stale value when the

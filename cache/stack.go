@@ -39,9 +39,9 @@ type Options struct {
 	Feed bool
 	// MaxStale is how long memory is trusted after the channel was last known to be alive, or the head of the change feed was
 	// reached, and so the longest time that a node serves what another has fenced, even under partition. Without either it
-	// bounds the life of entries in memory. A node that can't write its fence (it alone is cut off from the layer) can't bound what others read there
-	// meanwhile; where that matters, the store's change feed has to repeat the fence, or InvalidateConfirmed says that it
-	// is not confirmed. Default 1 s.
+	// bounds the life of entries in memory. A node that can't write its fence (it alone is cut off from the layer) can't
+	// bound what others read there meanwhile; where that matters, the store's change feed has to repeat the fence, or
+	// InvalidateConfirmed says that it is not confirmed. Default 1 s.
 	MaxStale time.Duration
 	// MaxValue bounds the bytes of a value in the remote layer, before compression; a longer one stays in memory. Default
 	// 1 MiB, which is what memcached takes.
