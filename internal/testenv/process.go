@@ -88,10 +88,15 @@ func (s *Server) Kill() {
 }
 
 // Pause stops the server where it is, as a machine that hangs: connections stay
-// open and nothing answers.
+// open and nothing answers. It returns when every thread stands still.
 func (s *Server) Pause() {
 	s.t.Helper()
-	s.signal(syscall.SIGSTOP)
+	children := s.signal(syscall.SIGSTOP)
+	for _, pid := range append(children, s.child.pid) {
+		for alive(pid) && !halted(pid) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // Resume has a paused server go on.

@@ -38,10 +38,25 @@ func alive(pid int) bool {
 	return state != "" && state != "Z" && state != "X"
 }
 
-// status returns the state and the parent of a process, the two fields after
-// its name in proc_pid_stat(5); the name is in brackets and may hold any.
-func status(pid int) (state string, ppid int) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+// halted tells whether all threads of a process have been stopped.
+func halted(pid int) bool {
+	tasks := "/proc/" + strconv.Itoa(pid) + "/task/"
+	threads, err := os.ReadDir(tasks)
+	for _, t := range threads {
+		if state, _ := statusOf(tasks + t.Name()); state == "R" || state == "S" || state == "D" {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// status returns the state and the parent of a process.
+func status(pid int) (state string, ppid int) { return statusOf("/proc/" + strconv.Itoa(pid)) }
+
+// statusOf reads the two fields after the name in proc_pid_stat(5); the name is
+// in brackets and may hold any.
+func statusOf(folder string) (state string, ppid int) {
+	stat, err := os.ReadFile(folder + "/stat")
 	if err != nil {
 		return "", 0 // it has ended
 	}
