@@ -157,8 +157,10 @@ func TestTheFeedSaysThatItIsLost(t *testing.T) {
 		_, err := tx.Exec("DELETE FROM consumers")
 		return err
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
 	for range 2 {
-		if _, err := db.Changes(t.Context(), "a", at, 10); !errors.Is(err, ErrFeedLost) {
+		if _, err := db.Changes(ctx, "a", at, 10); !errors.Is(err, ErrFeedLost) {
 			t.Fatalf("a consumer that is gone: %v", err)
 		}
 	}
