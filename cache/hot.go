@@ -110,7 +110,7 @@ func (k *keeper[K, V]) due() []K {
 		if now.Sub(k.loaded[key]) < again {
 			continue
 		}
-		e := k.lookup(key)
+		e := k.lookup(key, true)
 		if e == nil {
 			due = append(due, key)
 			continue

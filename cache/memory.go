@@ -213,11 +213,12 @@ func (c *Cache[K, V]) tagsOf(k K, value V, found bool) []string {
 	return names
 }
 
-// lookup returns the entry of k if it may be served without asking the source, else nil.
-func (c *Cache[K, V]) lookup(k K) *entry {
+// lookup returns the entry of k if it may be served without asking the source, else nil. One that is chosen is seen by the
+// engine; see near.
+func (c *Cache[K, V]) lookup(k K, chosen bool) *entry {
 	if c.kind == keyWord {
 		n := word(k)
-		place, chosen := c.near.at(c.mixWord(n)), c.counts.hits.chosen()
+		place := c.near.at(c.mixWord(n))
 		if e := place.Load(); e != nil && e.key.n == n && !chosen && c.current(e) && !e.dead.Load() {
 			return e
 		}
@@ -225,7 +226,7 @@ func (c *Cache[K, V]) lookup(k K) *entry {
 		return c.found(place, e, ok, chosen)
 	}
 	text := c.key(k).s
-	place, chosen := c.near.at(maphash.String(seed, text)), c.counts.hits.chosen()
+	place := c.near.at(maphash.String(seed, text))
 	if e := place.Load(); e != nil && e.key.s == text && !chosen && c.current(e) && !e.dead.Load() {
 		return e
 	}

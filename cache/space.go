@@ -153,11 +153,12 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 // Get returns the value of key, from memory, the remote layer or the source, or ErrNotFound. It waits no longer than ctx and
 // the policy allow; what it has waited for goes on without it.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.hit(ctx, key)
+	cell := c.counts.hits.cell()
+	e := c.hit(ctx, key, cell.chosen())
 	if e == nil {
 		return c.getMissing(ctx, key)
 	}
-	if n := c.counts.hits.add(1); c.sampled(n) {
+	if n := cell.add(1); c.sampled(n) {
 		c.sample(ctx, key, e)
 	}
 	if e.refreshAt != 0 {
@@ -205,14 +206,15 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 // them are in memory. values and found are at least as long as keys. With an error, found tells what could be had.
 func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found []bool) error {
 	values, found = values[:len(keys)], found[:len(keys)]
-	options := optionsOf(ctx)
+	options, cell := optionsOf(ctx), c.counts.hits.cell()
+	chosen := cell.chosen() // all of them, or none
 	var missing []int
 	for i, key := range keys {
 		var e *entry
 		if options == nil {
-			e = c.lookup(key)
+			e = c.lookup(key, chosen)
 		} else {
-			e = c.hitFor(ctx, options, key)
+			e = c.hitFor(ctx, options, key, chosen)
 		}
 		if e == nil {
 			var zero V
@@ -226,7 +228,7 @@ func (c *Cache[K, V]) GetInto(ctx context.Context, keys []K, values []V, found [
 		}
 	}
 	if hits := len(keys) - len(missing); hits > 0 {
-		if n := c.counts.hits.add(uint64(hits)); c.sampled(n) {
+		if n := cell.add(uint64(hits)); c.sampled(n) {
 			c.sampleOne(ctx, keys)
 		}
 	}

@@ -62,11 +62,11 @@ type counts struct {
 
 // striped is a counter for the way of a hit. A single atomic word would travel between the cores at each hit (6 to 15 ns on
 // two of them); here each goroutine adds to a cell of its own, with few exceptions (1.5 ns).
-type striped struct {
-	cells [stripedCells]struct {
-		n atomic.Uint64
-		_ [64 - 8]byte // one cell per cache line
-	}
+type striped struct{ cells [stripedCells]cell }
+
+type cell struct {
+	n atomic.Uint64
+	_ [64 - 8]byte // one cell per cache line
 }
 
 const (
@@ -74,13 +74,14 @@ const (
 	stripedCells = 1 << stripedBits
 )
 
-// add returns what has been added to its cell so far.
-func (s *striped) add(n uint64) uint64 { return s.cells[stripe()].n.Add(n) }
+// cell is where the goroutine that calls counts for now. Another function of the same goroutine may be given another.
+func (s *striped) cell() *cell { return &s.cells[stripe()] }
 
-// chosen is true for one in eight of what is counted next, whatever its order.
-func (s *striped) chosen() bool {
-	return s.cells[stripe()].n.Load()*0x9e3779b97f4a7c15>>61 == 0
-}
+// add returns what has been added so far.
+func (c *cell) add(n uint64) uint64 { return c.n.Add(n) }
+
+// chosen is true for one in eight of what is counted next in this cell, whatever its order.
+func (c *cell) chosen() bool { return c.n.Load()*spread>>61 == 0 }
 
 func (s *striped) sum() uint64 {
 	var sum uint64

@@ -55,22 +55,22 @@ func tokenOf(ctx context.Context) position.Token {
 }
 
 // hit returns what memory has under k, if it may answer a read of ctx.
-func (c *Cache[K, V]) hit(ctx context.Context, k K) *entry {
+func (c *Cache[K, V]) hit(ctx context.Context, k K, chosen bool) *entry {
 	if o := optionsOf(ctx); o != nil {
-		return c.hitFor(ctx, o, k)
+		return c.hitFor(ctx, o, k, chosen)
 	}
-	return c.lookup(k)
+	return c.lookup(k, chosen)
 }
 
 // hitFor looks how far changes have been fenced before it looks into memory, never after: what is in memory by then has not
 // been ended by any of them.
-func (c *Cache[K, V]) hitFor(ctx context.Context, o *readOptions, k K) *entry {
+func (c *Cache[K, V]) hitFor(ctx context.Context, o *readOptions, k K, chosen bool) *entry {
 	if o.fresh {
 		return nil
 	}
 	for waited := false; ; waited = true {
 		applied := c.stack.applied.get()
-		e := c.lookup(k)
+		e := c.lookup(k, chosen)
 		if e == nil || reached(applied, e.at, o.token) {
 			return e
 		}
