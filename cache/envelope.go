@@ -27,7 +27,7 @@ type envelope struct {
 	cost       time.Duration  // of the load
 	epoch      uint64         // of tags, which the loader's node knew when the load began
 	at         position.Token // where the source was read; empty: not known
-	tags       []string
+	tags       tagNames
 	payload    []byte
 }
 
@@ -79,10 +79,10 @@ func (e *envelope) append(buf []byte) []byte {
 		buf = binary.BigEndian.AppendUint32(buf, p.Timeline)
 		buf = binary.BigEndian.AppendUint64(buf, p.Offset)
 	}
-	buf = binary.AppendUvarint(buf, uint64(len(e.tags)))
-	for _, tag := range e.tags {
-		buf = appendChunk(buf, tag)
+	if len(e.tags) == 0 {
+		e.tags = tagNamesOf(nil)
 	}
+	buf = append(buf, e.tags...)
 	buf = appendChunk(buf, e.key)
 	buf = append(buf, payload...)
 	return binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf[start:], castagnoli))
@@ -116,9 +116,11 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 	} else if n > 0 {
 		return e, errEnvelope
 	}
+	tags := r.data
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
-		e.tags = append(e.tags, string(r.chunk()))
+		r.chunk()
 	}
+	e.tags = tagNames(tags[:len(tags)-len(r.data)])
 	if text := r.chunk(); r.bad || string(text) != key {
 		return e, errEnvelope
 	}
@@ -133,4 +135,24 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 		}
 	}
 	return e, nil
+}
+
+// tagNames are the tags of an envelope as they lie in it: a hit has no use for them, as it asks its value.
+type tagNames []byte
+
+func tagNamesOf(names []string) tagNames {
+	list := binary.AppendUvarint(nil, uint64(len(names)))
+	for _, name := range names {
+		list = appendChunk(list, name)
+	}
+	return list
+}
+
+// list returns the names of an envelope that has been parsed.
+func (t tagNames) list() (names []string) {
+	r := fieldReader{data: t}
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		names = append(names, string(r.chunk()))
+	}
+	return names
 }

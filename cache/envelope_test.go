@@ -28,9 +28,11 @@ func envelopes() *rapid.Generator[envelope] {
 		for range rapid.IntRange(0, 3).Draw(t, "positions") {
 			e.at = append(e.at, position.Position{System: rapid.Uint64().Draw(t, "system"), Timeline: rapid.Uint32().Draw(t, "timeline"), Offset: rapid.Uint64().Draw(t, "offset")})
 		}
+		var tags []string
 		for range rapid.IntRange(0, 3).Draw(t, "tags") {
-			e.tags = append(e.tags, rapid.String().Draw(t, "tag"))
+			tags = append(tags, rapid.String().Draw(t, "tag"))
 		}
+		e.tags = tagNamesOf(tags)
 		return e
 	})
 }
@@ -65,7 +67,7 @@ func TestEnvelopeOfAnotherKeyIsNone(t *testing.T) {
 }
 
 func TestEnvelopeWithOneBitChangedIsNone(t *testing.T) {
-	e := envelope{key: "k", found: true, at: position.Token{{System: 1, Timeline: 1, Offset: 1}}, tags: []string{"t"}, payload: []byte(strings.Repeat("value ", 300))}
+	e := envelope{key: "k", found: true, at: position.Token{{System: 1, Timeline: 1, Offset: 1}}, tags: tagNamesOf([]string{"t"}), payload: []byte(strings.Repeat("value ", 300))}
 	data := e.append(nil)
 	for i := range data {
 		for bit := range 8 {
@@ -102,7 +104,7 @@ func TestStampsDiffer(t *testing.T) {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	e := envelope{key: "k", found: true, tags: []string{"a"}, payload: []byte("value")}
+	e := envelope{key: "k", found: true, tags: tagNamesOf([]string{"a"}), payload: []byte("value")}
 	f.Add(e.append(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {

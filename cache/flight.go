@@ -245,12 +245,22 @@ func (c *Cache[K, V]) finish(l *load[K, V], entries []*entry, err error) {
 		l.err = fmt.Errorf("load %s: %w", c.name, err)
 	}
 	l.entries = entries
-	for i, e := range entries {
+	c.land(l)
+	c.flights.leave(l)
+	c.publish(l, err)
+}
+
+// land keeps in memory what a load has brought.
+func (c *Cache[K, V]) land(l *load[K, V]) {
+	for i, e := range l.entries {
 		if e.kept {
 			c.fill(c.key(l.keys[i]), e)
 		}
 	}
-	c.flights.leave(l)
+}
+
+// publish wakes those who wait for a load that has left the table.
+func (c *Cache[K, V]) publish(l *load[K, V], err error) {
 	c.observer.Loaded(len(l.keys), time.Since(l.began), err)
 	close(l.done)
 }
@@ -259,6 +269,21 @@ func (c *Cache[K, V]) finish(l *load[K, V], entries []*entry, err error) {
 func (f *flights[K, V]) leave(l *load[K, V]) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.takeOut(l)
+}
+
+// leaveAll is leave for loads that run no loader any more.
+func (f *flights[K, V]) leaveAll(loads []*load[K, V]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range loads {
+		f.takeOut(l)
+	}
+	f.running -= len(loads)
+}
+
+// takeOut is leave for a caller who holds mu.
+func (f *flights[K, V]) takeOut(l *load[K, V]) {
 	for _, key := range l.keys {
 		if f.byKey[key].load == l {
 			delete(f.byKey, key)

@@ -38,6 +38,7 @@ func (c *Cache[K, V]) read() {
 		}
 	}()
 	for {
+		runtime.Gosched() // whoever can run may still join the batch
 		batch := c.flights.nextBatch()
 		if len(batch) == 0 {
 			idle = true
@@ -64,9 +65,10 @@ func (f *flights[K, V]) nextBatch() []*load[K, V] {
 
 // readBatch finishes the loads whose values the remote layer has, and has the others run on by themselves.
 func (c *Cache[K, V]) readBatch(batch []*load[K, V]) {
-	left := batch
+	left, ready := batch, make([]*load[K, V], 0, min(len(batch), readyMax))
 	defer func() {
 		_ = recover() // of a codec: run meets it again, and tells
+		c.finishAll(ready)
 		for _, l := range left {
 			c.stack.loads.Go(func() { c.run(l, nil) })
 		}
@@ -84,18 +86,37 @@ func (c *Cache[K, V]) readBatch(batch []*load[K, V]) {
 	if err != nil && n > 1 && !errors.Is(err, context.DeadlineExceeded) {
 		return // it may be the fault of one key: each is read alone
 	}
+	gap := c.gap()
 	for i, l := range batch {
 		r := &all[i]
-		*r = resolution[K, V]{Cache: c, load: l, texts: texts[i : i+1], entries: entries[i : i+1]}
+		*r = resolution[K, V]{Cache: c, load: l, texts: texts[i : i+1], entries: entries[i : i+1], clockGap: gap}
 		if err == nil {
 			r.records = records[i : i+1]
 		}
 		if err == nil && r.accept(0) {
-			c.finish(l, r.entries, nil)
-			c.flights.returned()
+			l.entries = r.entries
+			if ready = append(ready, l); len(ready) == cap(ready) {
+				c.finishAll(ready)
+				ready = ready[:0]
+			}
 		} else {
 			c.stack.loads.Go(func() { c.run(l, r) })
 		}
 		left = batch[i+1:]
+	}
+}
+
+// readyMax is how many values are decoded at most before those who wait for them are told.
+const readyMax = 32
+
+// finishAll is finish for loads whose values the remote layer had: it asks for the table of flights once.
+func (c *Cache[K, V]) finishAll(loads []*load[K, V]) {
+	for _, l := range loads {
+		l.finished.Store(true) // nobody else can, as it has not run
+		c.land(l)
+	}
+	c.flights.leaveAll(loads)
+	for _, l := range loads {
+		c.publish(l, nil)
 	}
 }

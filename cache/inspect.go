@@ -88,11 +88,11 @@ func (c *Cache[K, V]) remoteLayer(full string, data []byte) Layer {
 	if err != nil || env.schema != c.version {
 		return l
 	}
-	l.State, l.Missing, l.Tags = "fresh", !env.found, env.tags
+	l.State, l.Missing, l.Tags = "fresh", !env.found, env.tags.list()
 	if l.FreshFor = env.freshUntil.Sub(c.stack.remote.Now()); l.FreshFor <= 0 {
 		l.State = "stale"
 	}
-	if !tagged(c.stack.tags.intern(env.tags), env.epoch) {
+	if !tagged(c.stack.tags.intern(l.Tags), env.epoch) {
 		l.State = "ended"
 	}
 	if env.found {

@@ -195,7 +195,7 @@ func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil i
 		},
 		value: value,
 	}
-	if c.tags != nil || c.stack.channel != nil {
+	if e.tags = c.spaceTag; found && c.tags != nil {
 		e.tags = c.stack.tags.intern(c.tagsOf(k, value, found))
 	}
 	return &e.entry
@@ -204,7 +204,7 @@ func (c *Cache[K, V]) makeEntry(k K, value V, found bool, o origin, freshUntil i
 // tagsOf returns the tags of a value, and in front of them that of its space where other nodes can fence it. They are to be
 // read only.
 func (c *Cache[K, V]) tagsOf(k K, value V, found bool) []string {
-	names := c.spaceTags
+	names := c.spaceTagNames
 	if found && c.tags != nil {
 		for _, name := range c.tags(k, value) {
 			names = append(names, ownTag(name))

@@ -23,10 +23,11 @@ import (
 // holder is dead. If the layer fails, the source is asked for what is still missing.
 type resolution[K comparable, V any] struct {
 	*Cache[K, V]
-	load    *load[K, V]
-	texts   []string // of the keys in the remote layer, with the generation
-	records []Record // as they were read last, by key; nil: the layer has not answered
-	entries []*entry
+	load     *load[K, V]
+	texts    []string // of the keys in the remote layer, with the generation
+	records  []Record // as they were read last, by key; nil: the layer has not answered
+	clockGap int64    // what gap said then
+	entries  []*entry
 }
 
 const (
@@ -150,6 +151,7 @@ func (r *resolution[K, V]) get(ctx context.Context, missing []int) error {
 		keys[j] = r.texts[i]
 	}
 	err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Get(ctx, keys, records) })
+	r.clockGap = r.gap()
 	for j, i := range missing {
 		r.records[i] = records[j]
 	}
@@ -159,6 +161,7 @@ func (r *resolution[K, V]) get(ctx context.Context, missing []int) error {
 func (r *resolution[K, V]) lease(ctx context.Context, asks []LeaseAsk) ([]LeaseAnswer, error) {
 	answers := make([]LeaseAnswer, len(asks))
 	err := r.stack.link.call(ctx, func(ctx context.Context) error { return r.stack.remote.Lease(ctx, asks, answers) })
+	r.clockGap = r.gap()
 	return answers, err
 }
 
@@ -192,6 +195,9 @@ func (r *resolution[K, V]) accept(i int) bool {
 	return true
 }
 
+// gap is what the stack's clock shows when the remote layer's shows zero.
+func (c *Cache[K, V]) gap() int64 { return c.clock.NowNano() - c.stack.remote.Now().UnixNano() }
+
 // open makes the entry of an envelope, unless it is none of this program's, or has been ended by a tag, or was read before
 // what is needed.
 func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
@@ -212,8 +218,7 @@ func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
 		}
 	}
 	o := origin{ticket: r.load.ticket, asOf: r.load.asOf, epoch: env.epoch, at: env.at}
-	left := env.freshUntil.Sub(r.stack.remote.Now())
-	e := r.makeEntry(key, value, env.found, o, r.clock.NowNano()+int64(left))
+	e := r.makeEntry(key, value, env.found, o, env.freshUntil.UnixNano()+r.clockGap)
 	e.kept = true
 	r.planRefresh(e, env.cost)
 	if !tagged(e.tags, e.epoch) {
@@ -321,7 +326,7 @@ func (c *Cache[K, V]) seal(text string, key K, e *entry, created time.Time, cost
 	now, left := c.stack.remote.Now(), time.Duration(e.freshUntil-c.clock.NowNano())
 	env := envelope{
 		key: text, schema: c.version, found: e.found, created: created, freshUntil: now.Add(left), cost: cost,
-		epoch: e.epoch, at: e.at, tags: c.tagsOf(key, value, e.found),
+		epoch: e.epoch, at: e.at, tags: tagNamesOf(c.tagsOf(key, value, e.found)),
 	}
 	if e.found {
 		if env.payload, err = c.codec.Append(nil, value); err != nil {

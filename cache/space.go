@@ -79,7 +79,8 @@ type Cache[K comparable, V any] struct {
 	equal    func(a, b V) bool
 	auditing atomic.Bool // the auditor waits for the loader
 
-	spaceTags []string // that each entry bears
+	spaceTagNames []string // that each entry bears; none where nobody could fence it
+	spaceTag      []*tag
 }
 
 // Define adds a space to a stack. It panics if the declaration is incomplete, its policy makes no sense or its name is
@@ -116,7 +117,8 @@ func Define[K comparable, V any](stack *Stack, s Space[K, V]) *Cache[K, V] {
 		flights:  &flights[K, V]{byKey: make(map[K]flight[K, V])},
 	}
 	if stack.channel != nil {
-		c.spaceTags = slices.Clip([]string{spaceTag(s.Name)}) // who appends to it has a copy
+		c.spaceTagNames = slices.Clip([]string{spaceTag(s.Name)}) // who appends to it has a copy
+		c.spaceTag = stack.tags.intern(c.spaceTagNames)
 	}
 	if stack.options.Observe != nil {
 		c.observer = stack.options.Observe(s.Name)
