@@ -229,9 +229,9 @@ func (c *Cache[K, V]) ask(ctx context.Context, keys []K, need position.Token) (a
 
 // askSource calls the loader.
 func (c *Cache[K, V]) askSource(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
-	where := &loading{need: need}
-	values, err := c.loadMany(context.WithValue(ctx, &loadingKey, where), slices.Clone(keys))
-	at, enough := where.outcome()
+	ctx, reading := position.WithReading(ctx, need)
+	values, err := c.loadMany(ctx, slices.Clone(keys))
+	at, enough := outcome(reading)
 	return answer[K, V]{values, at, enough}, err
 }
 

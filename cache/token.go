@@ -157,42 +157,20 @@ func reached(one, other, want position.Token) bool {
 	return true
 }
 
-// loading is what a load knows of positions: what it needs, and where its loader says that it has read.
-type loading struct {
-	need position.Token
-	mu   sync.Mutex
-	at   position.Token
-}
-
-var loadingKey byte
-
 // Need returns the positions that a loader must have reached where it reads: what its readers have seen, what has been
-// fenced. A replica that is behind is not good enough; the primary always is.
-func Need(ctx context.Context) position.Token {
-	if l, ok := ctx.Value(&loadingKey).(*loading); ok {
-		return l.need
-	}
-	return nil
-}
+// fenced. A replica that is behind is not good enough; the primary always is. What knows position.Reading takes them from
+// the loader's context itself.
+func Need(ctx context.Context) position.Token { return position.ReadingOf(ctx).Need() }
 
-// ReadAt tells the cache where a loader has read. A loader that does not call it has read the primary. What was read behind
-// Need answers those who asked, and is kept nowhere.
-func ReadAt(ctx context.Context, at position.Token) {
-	if l, ok := ctx.Value(&loadingKey).(*loading); ok {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.at = l.at.Merge(at); l.at == nil {
-			l.at = position.Token{}
-		}
-	}
-}
+// ReadAt tells the cache where a loader has read, if what it reads with does not. A loader that does not call it has read the
+// primary. What was read behind Need answers those who asked, and is kept nowhere.
+func ReadAt(ctx context.Context, at position.Token) { position.ReadingOf(ctx).Report(at, at) }
 
-// outcome returns where the loader has read, and whether that was far enough.
-func (l *loading) outcome() (at position.Token, enough bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.at == nil {
-		return l.need, true
+// outcome returns where a loader has read, and whether that was far enough.
+func outcome(r *position.Reading) (at position.Token, enough bool) {
+	at, reported := r.Low()
+	if !reported {
+		return r.Need(), true
 	}
-	return l.at, reached(l.at, nil, l.need)
+	return at, reached(at, nil, r.Need())
 }

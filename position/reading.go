@@ -1,0 +1,99 @@
+package position
+
+import (
+	"context"
+	"sync"
+)
+
+// Reading goes with a read, in its context: what must have been reached where it is read, and where it was read. Whoever
+// begins a read makes one; whoever knows positions (a database, a router between replicas) reports to it.
+//
+//	ctx, reading := position.WithReading(ctx, token)
+//	posts, err := db.Posts(ctx, ids)
+//	token = token.Merge(reading.High())
+//
+// Of what is read at one moment two positions are known, before and after it:
+//
+//	──── low ──── the read's snapshot ──── high ────▶
+//
+// What was read has everything up to low, so a cache may keep it as of there. It has nothing above high, so who has seen it
+// sees nothing older where high has been reached. A Reading is safe for concurrent use; a nil one takes part in nothing.
+type Reading struct {
+	need Token
+
+	mu        sync.Mutex
+	low, high Token
+	reported  bool
+}
+
+type readingKey struct{}
+
+// WithReading returns a context whose reads must have reached need, and their Reading.
+func WithReading(ctx context.Context, need Token) (context.Context, *Reading) {
+	r := &Reading{need: need}
+	return context.WithValue(ctx, readingKey{}, r), r
+}
+
+// ReadingOf returns the Reading of a context, nil if it has none: then the latest is wanted.
+func ReadingOf(ctx context.Context) *Reading {
+	r, _ := ctx.Value(readingKey{}).(*Reading)
+	return r
+}
+
+// Need is what must have been reached.
+func (r *Reading) Need() Token {
+	if r == nil {
+		return nil
+	}
+	return r.need
+}
+
+// Report says that a part was read between two positions of one system. Where several are, low becomes the lowest and high
+// the highest of a system's.
+func (r *Reading) Report(low, high Token) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range low {
+		if old := r.low.At(p.System); !old.IsZero() {
+			if order, _ := p.Compare(old); order >= 0 {
+				continue
+			}
+			r.low = r.low.without(p.System)
+		}
+		r.low = r.low.Raise(p)
+	}
+	r.high, r.reported = r.high.Merge(high), true
+}
+
+// Low is up to where everything was read has everything, and whether anybody has reported.
+func (r *Reading) Low() (low Token, reported bool) {
+	if r == nil {
+		return nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.low, r.reported
+}
+
+// High is above what nothing was read.
+func (r *Reading) High() Token {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.high
+}
+
+// without is t without its position of a system.
+func (t Token) without(system uint64) (rest Token) {
+	for _, p := range t {
+		if p.System != system {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}

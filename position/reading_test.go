@@ -1,0 +1,37 @@
+package position_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/freshet/freshet/position"
+)
+
+func TestReadingSpansItsParts(t *testing.T) {
+	at := func(system, offset uint64) position.Position {
+		return position.Position{System: system, Timeline: 1, Offset: offset}
+	}
+	ctx, reading := position.WithReading(context.Background(), position.Token{at(1, 5)})
+	r := position.ReadingOf(ctx)
+	if r != reading || r.Need().At(1) != at(1, 5) {
+		t.Fatalf("the context bears %+v", r)
+	}
+	if _, reported := r.Low(); reported {
+		t.Fatal("nothing was reported")
+	}
+	r.Report(position.Token{at(1, 7)}, position.Token{at(1, 9)})
+	r.Report(position.Token{at(1, 6), at(2, 3)}, position.Token{at(1, 8), at(2, 4)})
+	r.Report(position.Token{at(1, 8)}, position.Token{at(1, 8)})
+	low, reported := r.Low()
+	if high := r.High(); !reported || low.At(1) != at(1, 6) || low.At(2) != at(2, 3) || high.At(1) != at(1, 9) || high.At(2) != at(2, 4) {
+		t.Fatalf("read between %v and %v", low, high)
+	}
+}
+
+func TestNoReadingTakesPartInNothing(t *testing.T) {
+	r := position.ReadingOf(context.Background())
+	r.Report(position.Token{{System: 1}}, nil)
+	if _, reported := r.Low(); reported || r.Need() != nil || r.High() != nil {
+		t.Fatal("a nil reading says something")
+	}
+}
