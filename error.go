@@ -33,6 +33,7 @@ type Error struct {
 	Message    string        // for people; starts in lower case, without the field
 	RetryAfter time.Duration // when trying again makes sense; zero: not said
 	Err        error         // the cause, for logs only
+	NotMade    bool          // a write that had no effect for certain: it may be tried elsewhere
 }
 
 // Error gives the whole text, the cause included.

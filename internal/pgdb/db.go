@@ -54,11 +54,13 @@ type DB struct {
 	url     string
 	opts    Options
 	system  uint64
+	known   atomic.Pointer[position.Position]
 	effects atomic.Pointer[func()]
 	slow    *slowLog
 }
 
-// Open connects, brings the schema up to date and checks that the database can be worked with. ctx bounds that.
+// Open connects, brings the schema up to date and checks that the database can be worked with. A replica is taken as it is:
+// its schema comes from the primary. ctx bounds that.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	config, err := configOf(url, o)
 	if err != nil {
@@ -73,7 +75,11 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		d.pool.Close()
 		return nil, err
 	}
-	if err := Migrate(ctx, url, o.Migrations, nil); err != nil {
+	at, err := d.Where(ctx)
+	if err == nil && at.Writable {
+		err = Migrate(ctx, url, o.Migrations, nil)
+	}
+	if err != nil {
 		d.pool.Close()
 		return nil, err
 	}
@@ -165,62 +171,12 @@ func (d *DB) Emitted() {
 	}
 }
 
-// positionQuery asks for the timeline by the name of a WAL file, since the control file tells it as of the last checkpoint.
-const positionQuery = `SELECT (lsn - '0/0')::bigint, ('x' || left(pg_walfile_name(lsn), 8))::bit(32)::bigint
-	FROM (SELECT pg_current_wal_flush_lsn() AS lsn) AS at`
-
-// Position is up to where the database has committed, durably, at least.
-func (d *DB) Position(ctx context.Context) (at position.Position, err error) {
-	err = d.Read(ctx, positionQuery, nil, func(r pgx.Rows) error { return d.scanPosition(r, &at) })
-	return at, err
-}
-
-func (d *DB) scanPosition(r pgx.Rows, at *position.Position) error {
-	var lsn, timeline int64
-	if err := r.Scan(&lsn, &timeline); err != nil {
-		return err
-	}
-	*at = position.Position{System: d.system, Timeline: uint32(timeline), Offset: uint64(lsn)}
-	return nil
-}
-
 // Ready reports whether the database can be written.
 func (d *DB) Ready(ctx context.Context) error {
-	readOnly := false
-	err := d.Read(ctx, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool", nil,
-		func(r pgx.Rows) error { return r.Scan(&readOnly) })
-	if err == nil && readOnly {
+	at, err := d.Where(ctx)
+	if err == nil && !at.Writable {
 		d.pool.Reset()
 		err = unavailable("the database is read-only at the moment", errors.New("the server is a replica: another may have been promoted"))
 	}
 	return err
-}
-
-// Read runs a query and calls scan for each row. A query that failed because of a schema change since it was prepared, or of
-// a connection that ended before it was sent, runs once more; scan has seen nothing by then.
-func (d *DB) Read(ctx context.Context, query string, args []any, scan func(pgx.Rows) error) error {
-	for try := 0; ; try++ {
-		seen := false
-		err := d.read(ctx, query, args, func(r pgx.Rows) error {
-			seen = true
-			return scan(r)
-		})
-		if err == nil || seen || try > 0 || !again(err) {
-			return explain(ctx, err)
-		}
-	}
-}
-
-func (d *DB) read(ctx context.Context, query string, args []any, scan func(pgx.Rows) error) error {
-	rows, err := d.pool.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

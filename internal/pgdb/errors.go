@@ -78,7 +78,11 @@ func conflictOf(constraint string) string {
 }
 
 func unavailable(message string, err error) error {
-	return &freshet.Error{Code: freshet.CodeUnavailable, Message: message, RetryAfter: 5 * time.Second, Err: err}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return &freshet.Error{
+		Code: freshet.CodeUnavailable, Message: message, RetryAfter: 5 * time.Second, Err: err,
+		NotMade: connecting || readOnly(err) || pgconn.SafeToRetry(err),
+	}
 }
 
 func isConnection(err error) bool {

@@ -29,7 +29,11 @@ const attempts = 8
 // serialization failure rolled back is repeated. After a connection was lost the outcome is unknown.
 func (d *DB) Write(ctx context.Context, calls ...Call) (at position.Position, err error) {
 	for try := range attempts {
-		if at, err = d.flight(ctx, calls); err == nil || !again(err) {
+		var w Where
+		if w, err = d.flight(ctx, calls); err == nil {
+			return w.At, nil
+		}
+		if !again(err) {
 			break
 		}
 		if try > 0 && !pause(ctx, try) {
@@ -52,7 +56,8 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-func (d *DB) flight(ctx context.Context, calls []Call) (at position.Position, err error) {
+// flight sends calls as one transaction, and the question for the position behind it.
+func (d *DB) flight(ctx context.Context, calls []Call) (at Where, err error) {
 	held, err := d.pool.Acquire(ctx)
 	if err != nil {
 		return at, err
@@ -61,7 +66,7 @@ func (d *DB) flight(ctx context.Context, calls []Call) (at position.Position, er
 	conn := held.Conn()
 	began := time.Now()
 	defer func() { d.slow.observe(ctx, calls[0].SQL, time.Since(began), err) }()
-	all := append(calls[:len(calls):len(calls)], Call{SQL: positionQuery, Scan: func(r pgx.Rows) error { return d.scanPosition(r, &at) }})
+	all := append(calls[:len(calls):len(calls)], Call{SQL: whereQuery, Scan: func(r pgx.Rows) error { return d.scanWhere(r, &at) }})
 	prepared := make([]*pgconn.StatementDescription, len(all))
 	for i, c := range all {
 		if prepared[i], err = conn.Prepare(ctx, c.SQL, c.SQL); err != nil { // once per connection
@@ -175,5 +180,6 @@ func (d *DB) Do(ctx context.Context, op func(pgx.Tx) error) (at position.Positio
 		}
 		return at, explain(ctx, err)
 	}
-	return d.Position(ctx)
+	w, err := d.Where(ctx)
+	return w.At, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/pgdb"
+	"github.com/freshet/freshet/position"
 )
 
 // joiner reads rows by their ids. What is asked for while its readers are busy becomes one query: one by itself waits for
@@ -32,6 +33,8 @@ type asked[T any] struct {
 	done chan struct{}
 	rows []T
 	err  error
+
+	reading *position.Reading // of who asks
 }
 
 const (
@@ -57,7 +60,7 @@ func (j *joiner[T]) get(ctx context.Context, ids []freshet.ID) ([]T, error) {
 		defer j.next()
 		return j.read(ctx, ids)
 	}
-	a := &asked[T]{ids: ids, done: make(chan struct{})}
+	a := &asked[T]{ids: ids, done: make(chan struct{}), reading: position.ReadingOf(ctx)}
 	j.waiting = append(j.waiting, a)
 	j.mu.Unlock()
 	select {
@@ -110,14 +113,18 @@ func (j *joiner[T]) take() (batch []*asked[T], ids []freshet.ID) {
 func (j *joiner[T]) serve(batch []*asked[T], ids []freshet.ID) {
 	ctx, cancel := context.WithTimeout(context.Background(), joinedFor)
 	defer cancel()
+	ctx, reading := position.WithReading(ctx, nil)
 	slices.Sort(ids)
 	rows, err := j.read(ctx, slices.Compact(ids))
+	low, _ := reading.Low()
 	byID := make(map[freshet.ID]T, len(rows))
 	for _, r := range rows {
 		byID[j.id(r)] = r
 	}
 	for _, a := range batch {
-		a.err = err
+		if a.err = err; err == nil {
+			a.reading.Report(low, reading.High())
+		}
 		for i, id := range a.ids {
 			if r, there := byID[id]; there && !slices.Contains(a.ids[:i], id) {
 				a.rows = append(a.rows, r)

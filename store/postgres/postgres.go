@@ -75,9 +75,21 @@ func New(ctx context.Context, db *pgdb.DB) (*DB, error) {
 	d.posts = newJoiner(db, postsByID, scanPost, func(p freshet.Post) freshet.ID { return p.ID })
 	d.counts = newJoiner(db, countsByID, scanCounts, func(c counted) freshet.ID { return c.id })
 	d.comments = newJoiner(db, commentsByID, scanComment, func(c freshet.Comment) freshet.ID { return c.ID })
-	_, err := db.Write(ctx, pgdb.Call{SQL: "SELECT ensure_partitions($1)", Args: []any{yearsAhead}})
+	at, err := db.Where(ctx)
+	if err == nil && at.Writable {
+		_, err = db.Write(ctx, pgdb.Call{SQL: "SELECT ensure_partitions($1)", Args: []any{yearsAhead}})
+	}
 	return d, err
 }
+
+// Where is how far the database is, and whether it takes writes.
+func (d *DB) Where(ctx context.Context) (at position.Position, writable bool, err error) {
+	w, err := d.db.Where(ctx)
+	return w.At, w.Writable, err
+}
+
+// Forget ends the connections that nobody uses, because they may lead to who was the primary.
+func (d *DB) Forget() { d.db.Pool().Reset() }
 
 // Open connects to a database and brings its schema up to date. Close ends the connections.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
