@@ -231,7 +231,7 @@ func (c *Cache[K, V]) ask(ctx context.Context, keys []K, need position.Token) (a
 func (c *Cache[K, V]) askSource(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
 	ctx, reading := position.WithReading(ctx, need)
 	values, err := c.loadMany(ctx, slices.Clone(keys))
-	at, enough := outcome(reading)
+	at, enough := outcome(reading, need)
 	return answer[K, V]{values, at, enough}, err
 }
 

@@ -167,10 +167,10 @@ func Need(ctx context.Context) position.Token { return position.ReadingOf(ctx).N
 func ReadAt(ctx context.Context, at position.Token) { position.ReadingOf(ctx).Report(at, at) }
 
 // outcome returns where a loader has read, and whether that was far enough.
-func outcome(r *position.Reading) (at position.Token, enough bool) {
+func outcome(r *position.Reading, need position.Token) (at position.Token, enough bool) {
 	at, reported := r.Low()
 	if !reported {
-		return r.Need(), true
+		return need, true
 	}
-	return at, reached(at, nil, r.Need())
+	return at, reached(at, nil, need)
 }

@@ -17,7 +17,8 @@ import (
 //	──── low ──── the read's snapshot ──── high ────▶
 //
 // What was read has everything up to low, so a cache may keep it as of there. It has nothing above high, so who has seen it
-// sees nothing older where high has been reached. A Reading is safe for concurrent use; a nil one takes part in nothing.
+// sees nothing older where high has been reached. So what happens under one Reading sees its own writes and never goes back
+// in time. A Reading is safe for concurrent use; a nil one takes part in nothing.
 type Reading struct {
 	need Token
 
@@ -40,16 +41,16 @@ func ReadingOf(ctx context.Context) *Reading {
 	return r
 }
 
-// Need is what must have been reached.
+// Need is what must have been reached: what was asked for, and what has been read or written under this Reading since.
 func (r *Reading) Need() Token {
 	if r == nil {
 		return nil
 	}
-	return r.need
+	return r.need.Merge(r.High())
 }
 
-// Report says that a part was read between two positions of one system. Where several are, low becomes the lowest and high
-// the highest of a system's.
+// Report says that a part was read between two positions, or, without a low one, that something was written at high. Where
+// several are, low becomes the lowest and high the highest of a system's.
 func (r *Reading) Report(low, high Token) {
 	if r == nil {
 		return
@@ -65,10 +66,11 @@ func (r *Reading) Report(low, high Token) {
 		}
 		r.low = r.low.Raise(p)
 	}
-	r.high, r.reported = r.high.Merge(high), true
+	r.high = r.high.Merge(high)
+	r.reported = r.reported || len(low) > 0
 }
 
-// Low is up to where everything was read has everything, and whether anybody has reported.
+// Low is up to where all that was read has everything, and whether any read was reported.
 func (r *Reading) Low() (low Token, reported bool) {
 	if r == nil {
 		return nil, false
@@ -78,7 +80,7 @@ func (r *Reading) Low() (low Token, reported bool) {
 	return r.low, r.reported
 }
 
-// High is above what nothing was read.
+// High is the position above which nothing was read.
 func (r *Reading) High() Token {
 	if r == nil {
 		return nil

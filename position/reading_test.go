@@ -19,6 +19,10 @@ func TestReadingSpansItsParts(t *testing.T) {
 	if _, reported := r.Low(); reported {
 		t.Fatal("nothing was reported")
 	}
+	r.Report(nil, position.Token{at(3, 1)})
+	if _, reported := r.Low(); reported || r.Need().At(3) != at(3, 1) {
+		t.Fatal("a write is no read, and is needed by what follows")
+	}
 	r.Report(position.Token{at(1, 7)}, position.Token{at(1, 9)})
 	r.Report(position.Token{at(1, 6), at(2, 3)}, position.Token{at(1, 8), at(2, 4)})
 	r.Report(position.Token{at(1, 8)}, position.Token{at(1, 8)})

@@ -31,6 +31,7 @@ func (d *DB) Write(ctx context.Context, calls ...Call) (at position.Position, er
 	for try := range attempts {
 		var w Where
 		if w, err = d.flight(ctx, calls); err == nil {
+			position.ReadingOf(ctx).Report(nil, position.Token{w.At})
 			return w.At, nil
 		}
 		if !again(err) {
@@ -181,5 +182,6 @@ func (d *DB) Do(ctx context.Context, op func(pgx.Tx) error) (at position.Positio
 		return at, explain(ctx, err)
 	}
 	w, err := d.Where(ctx)
+	position.ReadingOf(ctx).Report(nil, position.Token{w.At})
 	return w.At, err
 }

@@ -15,6 +15,7 @@ import (
 // Postgres is a running PostgreSQL: user postgres, no password, UTF-8, locale C.
 type Postgres struct {
 	*Server
+	settings  []string
 	databases atomic.Int64
 }
 
@@ -32,13 +33,18 @@ func StartPostgres(t TB, settings ...string) *Postgres {
 	if out, err := exec.Command("cp", "-a", template(t, user), data).CombinedOutput(); err != nil {
 		t.Fatalf("copy the PostgreSQL template: %v\n%s", err, out)
 	}
-	settings = append([]string{"fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "logging_collector=off"}, settings...)
-	return &Postgres{Server: start(t, kind{
+	return startPostgres(t, data, user, settings)
+}
+
+func startPostgres(t TB, data string, user *syscall.Credential, settings []string) *Postgres {
+	t.Helper()
+	all := append([]string{"fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "logging_collector=off"}, settings...)
+	return &Postgres{settings: settings, Server: start(t, kind{
 		name:   "postgres",
 		binary: findPostgres(t, "postgres"),
 		args: func(port string) []string {
 			args := []string{"-D", data, "-p", port}
-			for _, s := range settings {
+			for _, s := range all {
 				args = append(args, "-c", s)
 			}
 			return args
@@ -48,6 +54,50 @@ func StartPostgres(t TB, settings ...string) *Postgres {
 		user:  user,
 		dir:   data,
 	})}
+}
+
+// StartReplica runs a streaming replica of p under a name: of the application
+// that the primary sees, and of the slot that keeps what it has not had.
+func (p *Postgres) StartReplica(t TB, name string) *Postgres {
+	t.Helper()
+	user := unprivileged(t, "postgres", "postgresql")
+	dir := tempDir(t, "freshet-replica-")
+	if user != nil {
+		if err := os.Chown(dir, int(user.Uid), int(user.Gid)); err != nil {
+			t.Fatalf("make a replica: %v", err)
+		}
+	}
+	data := filepath.Join(dir, "data")
+	copied := exec.Command(findPostgres(t, "pg_basebackup"), "-d", p.conninfo(name), "-D", data, "-X", "stream", "-c", "fast", "-N", "-R", "-C", "-S", name)
+	copied.Dir = dir
+	copied.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	copied.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	if out, err := copied.CombinedOutput(); err != nil {
+		t.Fatalf("copy a replica: %v\n%s", err, out)
+	}
+	return startPostgres(t, data, user, p.settings)
+}
+
+// conninfo is how a replica of that name connects.
+func (p *Postgres) conninfo(name string) string {
+	host, port, _ := net.SplitHostPort(p.Addr)
+	return fmt.Sprintf("host=%s port=%s user=postgres application_name=%s", host, port, name)
+}
+
+// Promote makes a replica a primary, on a timeline of its own, and returns when it takes writes.
+func (p *Postgres) Promote(t TB) {
+	t.Helper()
+	if rows := p.Exec(t, "postgres", "SELECT pg_promote(true, 30)"); len(rows) != 1 || rows[0][0] != "t" {
+		t.Fatalf("promote: %v", rows)
+	}
+}
+
+// Follow has a replica of that name follow another primary.
+func (p *Postgres) Follow(t TB, primary *Postgres, name string) {
+	t.Helper()
+	primary.Exec(t, "postgres", "SELECT pg_create_physical_replication_slot('"+name+"')")
+	p.Exec(t, "postgres", "ALTER SYSTEM SET primary_conninfo = '"+primary.conninfo(name)+"'")
+	p.Exec(t, "postgres", "SELECT pg_reload_conf()")
 }
 
 // URL is what a driver connects with.

@@ -18,6 +18,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,8 @@ import (
 
 // Options lets the suite see and do what no port offers. The zero value works.
 type Options struct {
+	// Context is what all that one test asks bears, made of its own. Default: that.
+	Context func(ctx context.Context) context.Context
 	// Effects lists the effects that committed, in the order of their making.
 	Effects func(t testing.TB, s store.Store) []freshet.Effect
 	// Drift makes a user's count of followers and a post's count of likes wrong by one.
@@ -42,7 +45,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 	var absent []string
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			e := &env{T: t, Store: open(t), options: o}
+			e := &env{T: t, Store: open(t), options: o, ctx: t.Context()}
+			if o.Context != nil {
+				e.ctx = o.Context(e.ctx)
+			}
 			c.test(e)
 			e.verify()
 			absent = append(absent, e.absent...)
@@ -68,7 +74,11 @@ type env struct {
 	store.Store
 	options Options
 	absent  []string
+	ctx     context.Context
 }
+
+// Context is what everything is asked with.
+func (e *env) Context() context.Context { return e.ctx }
 
 // names makes handles that no test has used before.
 var names atomic.Int64

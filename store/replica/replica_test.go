@@ -1,0 +1,88 @@
+package replica_test
+
+import (
+	"context"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/freshet/freshet/internal/testenv"
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+	"github.com/freshet/freshet/store/postgres"
+	"github.com/freshet/freshet/store/replica"
+	"github.com/freshet/freshet/store/storetest"
+)
+
+// cluster is a primary and two replicas.
+type cluster struct {
+	servers []*testenv.Postgres
+	urls    []string
+}
+
+var shared *cluster
+
+func TestMain(m *testing.M) {
+	var scope testenv.Scope
+	shared = startCluster(&scope)
+	code := m.Run()
+	scope.Close()
+	os.Exit(code)
+}
+
+func startCluster(t testenv.TB) *cluster {
+	p := testenv.StartPostgres(t, "max_connections=300", "hot_standby_feedback=on", "wal_receiver_status_interval=1s", "wal_keep_size=256MB")
+	return &cluster{servers: []*testenv.Postgres{p, p.StartReplica(t, "r1"), p.StartReplica(t, "r2")}}
+}
+
+// open gives the store of a new database on the cluster. A replica knows it when it has replayed its making.
+func (c *cluster) open(t testing.TB, o replica.Options) *replica.Store {
+	t.Helper()
+	url := c.servers[0].CreateDatabase(t)
+	return c.openDatabase(t, url[len("postgres://postgres@"+c.servers[0].Addr+"/"):len(url)-len("?sslmode=disable")], o)
+}
+
+func (c *cluster) openDatabase(t testing.TB, name string, o replica.Options) *replica.Store {
+	t.Helper()
+	var nodes []replica.Node
+	for _, s := range c.servers {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		for {
+			n, err := postgres.Open(ctx, s.URL(name), postgres.Options{})
+			if err == nil {
+				nodes = append(nodes, n)
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel()
+	}
+	s, err := replica.Open(t.Context(), nodes, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// inSession has all that one test does be one session.
+func inSession(ctx context.Context) context.Context {
+	ctx, _ = position.WithReading(ctx, nil)
+	return ctx
+}
+
+func TestContract(t *testing.T) {
+	var reads atomic.Int64
+	storetest.Run(t, func(t *testing.T) store.Store {
+		s := shared.open(t, replica.Options{})
+		t.Cleanup(func() { reads.Add(s.Stats().OnReplicas) })
+		return s
+	}, storetest.Options{Context: inSession})
+	if reads.Load() == 0 {
+		t.Error("no read went to a replica")
+	}
+}
