@@ -27,11 +27,13 @@ type Where struct {
 
 // Where asks how far the database is.
 func (d *DB) Where(ctx context.Context) (w Where, err error) {
-	err = d.read(ctx, whereQuery, nil, func(r pgx.Rows) error { return d.scanWhere(r, &w) })
+	if err = d.read(ctx, whereQuery, nil, func(r pgx.Rows) error { return d.scanWhere(r, &w) }); err == nil {
+		d.known.Store(&w.At) // also where it is less than before: a replica can be made anew, from an older copy
+	}
 	return w, explain(ctx, err)
 }
 
-// Known is how far the database is at least, as it was last heard.
+// Known is how far the database is at least, as it was last heard by Where, a write or a read under a position.Reading.
 func (d *DB) Known() position.Position { return *d.known.Load() }
 
 func (d *DB) scanWhere(r pgx.Rows, w *Where) error {

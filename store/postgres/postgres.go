@@ -88,6 +88,9 @@ func (d *DB) Where(ctx context.Context) (at position.Position, writable bool, er
 	return w.At, w.Writable, err
 }
 
+// Known is how far the database is at least, as it was last heard: asked for, or with the answer of a read or a write.
+func (d *DB) Known() position.Position { return d.db.Known() }
+
 // Forget ends the connections that nobody uses, because they may lead to who was the primary.
 func (d *DB) Forget() { d.db.Pool().Reset() }
 

@@ -3,9 +3,10 @@ package replica
 import (
 	"context"
 	"time"
-
-	"github.com/freshet/freshet/position"
 )
+
+// kickPause is the least time between two probes of a node, whoever asks for them.
+const kickPause = time.Millisecond
 
 // watch probes a node until ctx ends.
 func (s *Store) watch(ctx context.Context, n *node) {
@@ -19,6 +20,11 @@ func (s *Store) watch(ctx context.Context, n *node) {
 			return
 		}
 		_ = s.probe(ctx, n) // what follows from an error has been done
+		select {
+		case <-time.After(kickPause):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -46,11 +52,11 @@ func (s *Store) probe(ctx context.Context, n *node) error {
 		}
 		return err
 	}
-	n.reach(at)
+	n.answered.Store(true)
 	if n.writable.Swap(writable) != writable || writable {
 		s.elect()
 	}
-	if p := s.primary.Load(); p == nil || p == n || !p.writable.Load() || at.Reached(*p.at.Load()) {
+	if p := s.primary.Load(); p == nil || p == n || !p.writable.Load() || at.Reached(p.Known()) {
 		n.level.Store(asked.UnixNano())
 	}
 	if n.ejected.Load() {
@@ -60,9 +66,6 @@ func (s *Store) probe(ctx context.Context, n *node) error {
 	}
 	return nil
 }
-
-// reach notes how far a node is. It goes back only where a replica was made anew, from an older copy.
-func (n *node) reach(at position.Position) { n.at.Store(&at) }
 
 // elect makes that node the primary which takes writes, on the highest timeline. Where none does, the last stays.
 func (s *Store) elect() {
@@ -74,9 +77,9 @@ func (s *Store) elect() {
 		if !n.writable.Load() {
 			continue
 		}
-		if best == nil || n != best && (!best.writable.Load() || n.at.Load().Timeline > best.at.Load().Timeline) {
+		if best == nil || n != best && (!best.writable.Load() || n.Known().Timeline > best.Known().Timeline) {
 			// One that takes writes on a lower timeline than the last primary's was replaced, and does not know it yet.
-			if old == nil || old.at.Load() == nil || n.at.Load().Timeline >= old.at.Load().Timeline {
+			if old == nil || n.Known().Timeline >= old.Known().Timeline {
 				best = n
 			}
 		}
@@ -87,7 +90,7 @@ func (s *Store) elect() {
 	s.primary.Store(best)
 	if old != nil {
 		s.failovers.Add(1)
-		s.opts.Log.Warn("another node is the primary", "node", best.number, "timeline", best.at.Load().Timeline)
+		s.opts.Log.Warn("another node is the primary", "node", best.number, "timeline", best.Known().Timeline)
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})

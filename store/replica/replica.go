@@ -46,6 +46,8 @@ type Node interface {
 	store.Verifier
 	// Where is how far the node is, and whether it takes writes.
 	Where(ctx context.Context) (at position.Position, writable bool, err error)
+	// Known is how far it is at least, as was last heard with whatever answer.
+	Known() position.Position
 	// Forget ends idle connections, because they may lead to who was the primary.
 	Forget()
 	Close() error
@@ -99,13 +101,13 @@ var (
 type node struct {
 	Node
 	number   int
-	at       atomic.Pointer[position.Position] // reached, at least; nil: not known
+	answered atomic.Bool // ever
 	writable atomic.Bool
 	ejected  atomic.Bool
 	busy     atomic.Int64 // reads under way
 	level    atomic.Int64 // when it had last reached what the primary was known to have, Unix nanoseconds
 	life     atomic.Pointer[life]
-	kick     chan struct{}
+	kick     chan struct{} // ask soon
 }
 
 // life is the time between two ejections of a node.
@@ -132,7 +134,7 @@ func Open(ctx context.Context, nodes []Node, o Options) (*Store, error) {
 		if err := s.probe(ctx, n); err != nil {
 			continue
 		}
-		if at := n.at.Load(); system == 0 {
+		if at := n.Known(); system == 0 {
 			system = at.System
 		} else if at.System != system {
 			return nil, errors.Join(fmt.Errorf("replica: node %d belongs to another database cluster than those before it: check store.shards", n.number), s.closeNodes())
@@ -258,12 +260,16 @@ func (s *Store) pick(need position.Token, tried uint64) (best *node) {
 // reached reports whether a replica is known to have what a read needs. Who needs nothing of this system still gets nothing that
 // is older than MaxLag.
 func (s *Store) reached(n *node, need position.Token) bool {
-	at := n.at.Load()
-	if at == nil {
+	if !n.answered.Load() {
 		return false
 	}
+	at := n.Known()
 	if want := need.At(at.System); !want.IsZero() {
-		return at.Reached(want)
+		if at.Reached(want) {
+			return true
+		}
+		n.probeNow() // it may be there by now, for the next
+		return false
 	}
 	return time.Since(time.Unix(0, n.level.Load())) <= s.opts.MaxLag
 }

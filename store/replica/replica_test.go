@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,6 @@ import (
 // cluster is a primary and two replicas.
 type cluster struct {
 	servers []*testenv.Postgres
-	urls    []string
 }
 
 var shared *cluster
@@ -36,13 +36,23 @@ func startCluster(t testenv.TB) *cluster {
 	return &cluster{servers: []*testenv.Postgres{p, p.StartReplica(t, "r1"), p.StartReplica(t, "r2")}}
 }
 
-// open gives the store of a new database on the cluster. A replica knows it when it has replayed its making.
+// open gives the store of a new database on the cluster.
 func (c *cluster) open(t testing.TB, o replica.Options) *replica.Store {
 	t.Helper()
-	url := c.servers[0].CreateDatabase(t)
-	return c.openDatabase(t, url[len("postgres://postgres@"+c.servers[0].Addr+"/"):len(url)-len("?sslmode=disable")], o)
+	return c.openDatabase(t, c.createDatabase(t), o)
 }
 
+// createDatabase makes a database on the primary and gives its name.
+func (c *cluster) createDatabase(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(c.servers[0].CreateDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Path[1:]
+}
+
+// openDatabase waits for the replicas to have replayed the making of the database.
 func (c *cluster) openDatabase(t testing.TB, name string, o replica.Options) *replica.Store {
 	t.Helper()
 	var nodes []replica.Node
