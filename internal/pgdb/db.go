@@ -71,19 +71,30 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("connect to postgres: %w", err)
 	}
-	if err := d.check(ctx); err != nil {
-		d.pool.Close()
-		return nil, err
-	}
-	at, err := d.Where(ctx)
-	if err == nil && at.Writable {
-		err = Migrate(ctx, url, o.Migrations, nil)
-	}
-	if err != nil {
+	if err := d.prepare(ctx); err != nil {
 		d.pool.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+func (d *DB) prepare(ctx context.Context) error {
+	standby, err := d.check(ctx)
+	if err != nil {
+		return err
+	}
+	if !standby {
+		if err := Migrate(ctx, d.url, d.opts.Migrations, nil); err != nil {
+			return err
+		}
+	}
+	var system int64
+	if err := d.pool.QueryRow(ctx, "SELECT system FROM meta").Scan(&system); err != nil {
+		return fmt.Errorf("read what system the database is (has the replica replayed what the primary made?): %w", err)
+	}
+	d.system = uint64(system)
+	_, err = d.Where(ctx)
+	return err
 }
 
 func configOf(url string, o Options) (*pgxpool.Config, error) {
@@ -118,23 +129,20 @@ func setDefaults(params map[string]string) {
 }
 
 // check reads what the server is, and says what to do where it won't do.
-func (d *DB) check(ctx context.Context) error {
+func (d *DB) check(ctx context.Context) (standby bool, err error) {
 	var version int
-	var system int64
 	var encoding string
-	err := d.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, system_identifier, current_setting('server_encoding')
-		FROM pg_control_system()`).Scan(&version, &system, &encoding)
-	if err != nil {
-		return explainConnect(err)
+	if err := d.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+		pg_is_in_recovery()`).Scan(&version, &encoding, &standby); err != nil {
+		return standby, explainConnect(err)
 	}
 	switch {
 	case version < minVersion:
-		return fmt.Errorf("postgres is version %d.%d, and 15 or later is needed: upgrade the server", version/10000, version%10000)
+		err = fmt.Errorf("postgres is version %d.%d, and 15 or later is needed: upgrade the server", version/10000, version%10000)
 	case encoding != "UTF8":
-		return fmt.Errorf("the database's encoding is %s, and UTF8 is needed: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
+		err = fmt.Errorf("the database's encoding is %s, and UTF8 is needed: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}
-	d.system = uint64(system)
-	return nil
+	return standby, err
 }
 
 // Close waits for the connections in use.

@@ -137,7 +137,7 @@ func Open(ctx context.Context, nodes []Node, o Options) (*Store, error) {
 		if at := n.Known(); system == 0 {
 			system = at.System
 		} else if at.System != system {
-			return nil, errors.Join(fmt.Errorf("replica: node %d belongs to another database cluster than those before it: check store.shards", n.number), s.closeNodes())
+			return nil, errors.Join(fmt.Errorf("replica: node %d holds another database than those before it, not a replica of it: check store.shards", n.number), s.closeNodes())
 		}
 	}
 	if s.primary.Load() == nil {

@@ -1,5 +1,9 @@
 -- +goose Up
 
+-- What positions are positions of. Not the cluster's own identifier: clusters that were made from one copy share that.
+CREATE TABLE meta (system bigint NOT NULL);
+INSERT INTO meta SELECT ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+
 -- Ids are drawn here, inside the write, so that several processes never draw the same: 41 bits of milliseconds since
 -- 2000-01-01 UTC, 10 of bucket, 12 of this sequence.
 CREATE SEQUENCE id_sequence AS bigint MINVALUE 0 MAXVALUE 4095 CYCLE;
@@ -104,3 +108,4 @@ DROP FUNCTION now_or;
 DROP FUNCTION bucket_of;
 DROP FUNCTION next_id;
 DROP SEQUENCE id_sequence;
+DROP TABLE meta;
