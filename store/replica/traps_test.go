@@ -118,7 +118,9 @@ func TestReadersLeaveAReplicaThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := func() time.Duration {
-		ctx, _ := position.WithReading(t.Context(), token)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		ctx, _ = position.WithReading(ctx, token)
 		began := time.Now()
 		if users, err := s.Users(ctx, []freshet.ID{u.ID}); err != nil || len(users) != 1 {
 			t.Fatalf("got %v, %v", users, err)
