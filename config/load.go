@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -133,8 +135,12 @@ func (l *loader) resolve() {
 		}
 		value, err := s.codec.parse(found.text)
 		if err != nil {
+			given := strconv.Quote(found.text)
+			if s.typ == reflect.TypeFor[Shards]() { // it may bear passwords
+				given = "what is written there"
+			}
 			l.fail(Error{
-				Key: s.key, Source: found.source, Problem: fmt.Sprintf("%q %v", found.text, err),
+				Key: s.key, Source: found.source, Problem: fmt.Sprintf("%s %v", given, err),
 				Allowed: s.allowed(), Suggestion: "write " + s.codec.written,
 			})
 			continue

@@ -180,7 +180,7 @@ func TestErrors(t *testing.T) {
 		{yaml: "cache: {policies: {usr: {ttl: 5m}}}\n", want: `cache.policies.usr: is not a setting (FILE:1); allowed: user, post, counts, relations, liked, ref, session, key`, hint: "did you mean cache.policies.user?"},
 		{yaml: "log: {timeline_length: 100}\n", want: `log.timeline_length: is not a setting (FILE:1); allowed: level, format`, hint: "did you mean feed.timeline_length?"},
 		{yaml: "feed.timeline-length: 100\n", want: `feed.timeline-length: is not a setting (FILE:1); allowed: addr, data, log, feed, cache, store, jobs, limits, session, token, password, http, cors, admin, retention`, hint: "did you mean feed.timeline_length?"},
-		{yaml: "store: {shards: []}\n", want: `store.shards: is not a setting (FILE:1); allowed: group_max, readers`, hint: "`freshet config show` lists every setting"},
+		{yaml: "store: {folders: []}\n", want: `store.folders: is not a setting (FILE:1); allowed: shards, max_conns, group_max, readers`, hint: "`freshet config show` lists every setting"},
 		{yaml: "config: other.yaml\n", want: `config: cannot be set in a file (FILE:1)`, hint: "use --config or FRESHET_CONFIG"},
 
 		{yaml: "feed: push\n", want: `feed: is a group of settings and has no value of its own (FILE:1)`, hint: "write `name: value` lines"},

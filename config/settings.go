@@ -28,7 +28,7 @@ type Config struct {
 	Log       Log       `key:"log" help:"Logs, written to standard error"`
 	Feed      Feed      `key:"feed" help:"Timelines and fan-out"`
 	Cache     Cache     `key:"cache" help:"Caches"`
-	Store     Store     `key:"store" help:"The embedded store"`
+	Store     Store     `key:"store" help:"The store"`
 	Jobs      Jobs      `key:"jobs" help:"Background jobs"`
 	Limits    Limits    `key:"limits" help:"What one client may ask for"`
 	Session   Session   `key:"session" help:"Sign-in sessions"`
@@ -79,10 +79,12 @@ type Policy struct {
 	MaxEntries   *int           `key:"max_entries" min:"1" max:"1000000000" example:"100000" help:"Entries kept in memory."`
 }
 
-// Store tunes the embedded store.
+// Store says where the data is, and tunes the embedded store.
 type Store struct {
-	GroupMax int `key:"group_max" default:"512" min:"1" max:"4096" help:"Writes that may share one commit."`
-	Readers  int `key:"readers" default:"0" min:"0" max:"1024" help:"Connections that read; 0 is twice the number of processors in use."`
+	Shards   Shards `key:"shards" default:"" example:"[{primary: \"postgres://freshet@localhost:5432/freshet\"}]" help:"PostgreSQL: a list of {primary, replicas}, each a URL; empty: the embedded store."`
+	MaxConns int    `key:"max_conns" default:"0" min:"0" max:"1000" help:"Connections to one PostgreSQL server; 0 is four for each processor, 16 at least."`
+	GroupMax int    `key:"group_max" default:"512" min:"1" max:"4096" help:"Writes that may share one commit of the embedded store."`
+	Readers  int    `key:"readers" default:"0" min:"0" max:"1024" help:"Connections of the embedded store that read; 0 is twice the number of processors in use."`
 }
 
 // Jobs tunes background work.

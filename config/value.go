@@ -220,6 +220,7 @@ func codecs() map[reflect.Type]codec {
 	add(list, "share", "a percentage or a fraction, as 10% or 0.1", parseRatio, Ratio.String, cmp.Compare[Ratio])
 	add(list, "list", "a list, in flags and the environment separated by commas", listOf(func(s string) (string, error) { return s, nil }),
 		func(list []string) string { return strings.Join(list, ",") }, nil)
+	add(list, "shards", "a list of {primary, replicas}", parseShards, Shards.String, nil)
 	add(list, "networks", "networks separated by commas, as 10.0.0.0/8 or 192.0.2.1", listOf(parsePrefix), formatPrefixes, nil)
 	return list
 }

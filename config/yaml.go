@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -141,6 +142,14 @@ func (d *document) value(s setting, entry *ast.MappingValueNode) {
 	}
 	node := entry.Value
 	if _, null := node.(*ast.NullNode); null || node == nil {
+		return
+	}
+	if s.typ == reflect.TypeFor[Shards]() { // it is YAML in every source
+		text := node.String()
+		if t := node.GetToken(); t != nil && t.Position != nil { // all lines but the first stand where they stood
+			text = strings.ReplaceAll(text, "\n"+strings.Repeat(" ", max(t.Position.Column-1, 0)), "\n")
+		}
+		d.file.put(s, text, d.at(entry.Key))
 		return
 	}
 	nodes := []ast.Node{node}
