@@ -27,8 +27,14 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 	for ctx.Err() == nil {
 		// Waiting ends in time to ask again before memory is not trusted any more.
 		wait, cancel := context.WithTimeout(ctx, min(confirmEvery, n.cfg.Cache.MaxStale/4))
-		asked, head := time.Now(), n.file.Position()
-		changes, err := n.store.Changes(wait, consumer, at, feedChunk)
+		asked := time.Now()
+		head, err := n.head(wait)
+		if err != nil {
+			cancel()
+			n.feedFailed(ctx, err)
+			continue
+		}
+		changes, err := n.feed.Changes(wait, consumer, at, feedChunk)
 		cancel()
 		if err == nil {
 			err = n.fence(ctx, changes)
@@ -38,10 +44,7 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 				n.stack.FeedLost()
 				at = position.Position{}
 			}
-			if ctx.Err() == nil {
-				n.log.Error("the change feed failed; trying again", "error", err)
-				pause(ctx, retryFeed)
-			}
+			n.feedFailed(ctx, err)
 			continue
 		}
 		if len(changes) > 0 {
@@ -57,11 +60,18 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 			}
 		}
 		if at != confirmed && time.Since(last) >= confirmEvery {
-			if err := n.store.Confirm(ctx, consumer, at); err != nil && ctx.Err() == nil {
+			if err := n.feed.Confirm(ctx, consumer, at); err != nil && ctx.Err() == nil {
 				n.log.Error("confirm the change feed", "error", err)
 			}
 			confirmed, last = at, time.Now()
 		}
+	}
+}
+
+func (n *Node) feedFailed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		n.log.Error("the change feed failed; trying again", "error", err)
+		pause(ctx, retryFeed)
 	}
 }
 

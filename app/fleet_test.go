@@ -41,7 +41,8 @@ func startFleet(tb testing.TB, o cache.Options, remotes ...string) []*apiNode {
 		cfg.Data = tb.TempDir()           // of its journals
 		cfg.Feed.Mode = string(feed.Pull) // timelines in memory are for one node
 		cfg.Cache.Remote, cfg.Cache.MaxStale = config.Secret(remote), fleetStale
-		n := &Node{cfg: cfg, opts: Options{Now: time.Now}, log: slog.New(slog.DiscardHandler), file: file, store: sqlite.New(file)}
+		n := &Node{cfg: cfg, opts: Options{Now: time.Now}, log: slog.New(slog.DiscardHandler), file: file}
+		n.serveFile(file)
 		if n.remote, err = n.openRemote(ctx); err != nil {
 			tb.Fatal(err)
 		}

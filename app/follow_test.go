@@ -148,7 +148,7 @@ func TestAFullChunkIsNotTheHead(t *testing.T) {
 	n := startFleet(t, cache.Options{Feed: true}, "")[0]
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := n.store.Changes(ctx, "node", position.Position{}, 1); err != nil { // from now on
+	if _, err := n.feed.Changes(ctx, "node", position.Position{}, 1); err != nil { // from now on
 		t.Fatal(err)
 	}
 	if _, err := n.file.Write(t.Context(), func(tx *litedb.Tx) error {

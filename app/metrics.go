@@ -41,7 +41,9 @@ func (n *Node) writeMetrics(w io.Writer) {
 	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
 	_ = cache.WriteJournalMetrics(w, v)
 
-	commits, writes := n.file.Counts()
-	one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
-	one("freshet_store_writes_total", "counter", "Writes in them.", writes)
+	if n.file != nil {
+		commits, writes := n.file.Counts()
+		one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
+		one("freshet_store_writes_total", "counter", "Writes in them.", writes)
+	}
 }

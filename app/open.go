@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/freshet/freshet/access"
@@ -16,9 +15,7 @@ import (
 	feedmemory "github.com/freshet/freshet/feed/memory"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/jobs"
-	jobsqlite "github.com/freshet/freshet/jobs/sqlite"
 	"github.com/freshet/freshet/social"
-	"github.com/freshet/freshet/store/sqlite"
 )
 
 // Options are what a node takes besides its configuration. The zero value works.
@@ -32,18 +29,20 @@ type Options struct {
 
 // Node is an open data folder with everything that works on it.
 type Node struct {
-	cfg  *config.Config
-	opts Options
-	log  *slog.Logger
+	cfg   *config.Config
+	opts  Options
+	log   *slog.Logger
+	clock func() time.Time // nil: a store's own
+	id    string           // among the nodes that share a store; "" where that is this one's alone
 
-	lock   *litedb.Lock
-	file   *litedb.DB
-	store  *sqlite.DB
+	lock *litedb.Lock
+	file *litedb.DB // of the embedded store; else nil
+	backend
 	remote cache.Remote // the caches' shared layer; nil: none
 	stack  *cache.Stack
 	social *social.Service
 	views  *social.Views
-	jobs   *jobsqlite.Engine
+	jobs   jobs.Engine
 
 	secrets     *access.Secrets
 	passwords   *access.Passwords
@@ -60,10 +59,11 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*Node, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	n := &Node{cfg: cfg, clock: o.Now, log: o.Log}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Node{cfg: cfg, opts: o, log: o.Log}
+	n.opts = o
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -74,27 +74,20 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.lock, err = litedb.LockFolder(n.cfg.Data); err != nil {
 		return err
 	}
-	n.file, err = litedb.Open(ctx, filepath.Join(n.cfg.Data, databaseFile), litedb.Options{
-		Migrations: schema(),
-		GroupMax:   n.cfg.Store.GroupMax,
-		Readers:    n.cfg.Store.Readers,
-		Now:        n.opts.Now,
-	})
-	if err != nil {
+	if err := n.openStore(ctx); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	n.store = sqlite.New(n.file)
 	if n.remote, err = n.openRemote(ctx); err != nil {
 		return err
 	}
 	if err := n.openViews(ctx); err != nil {
 		return err
 	}
-	// The embedded store has one process, this one: nothing changes behind its memory.
-	if err := n.serveCaches(ctx, cache.Options{OnlyNode: true}); err != nil {
+	// The embedded store has one process, this one: nothing changes behind its memory. Another's changes are told by its feed.
+	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil && n.feed != nil}); err != nil {
 		return err
 	}
-	n.jobs = jobsqlite.New(n.file, jobs.Options{
+	n.jobs = n.newJobs(jobs.Options{
 		Workers: n.cfg.Jobs.Workers, MaxAttempts: n.cfg.Jobs.MaxAttempts,
 		BackoffBase: n.cfg.Jobs.BackoffBase, BackoffMax: n.cfg.Jobs.BackoffMax,
 	}, map[string]jobs.Handler{social.FanOut: n.social.FanOutHandler})
@@ -130,12 +123,12 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 // more than once.
 func (n *Node) Close() error {
 	var errs []error
-	for _, c := range []io.Closer{closer(n.views), closer(n.jobs), closer(n.stack), n.remote, closer(n.file)} {
+	for _, c := range []io.Closer{closer(n.views), n.jobs, closer(n.stack), n.remote, closer(n.file), n.database} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}
 	}
-	n.views, n.jobs, n.stack, n.remote, n.file = nil, nil, nil, nil, nil
+	n.views, n.jobs, n.stack, n.remote, n.file, n.database = nil, nil, nil, nil, nil, nil
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 		n.lock = nil

@@ -56,7 +56,10 @@ func (n *Node) backup(ctx context.Context, file string) error {
 	if err := n.views.Settle(wait); err != nil {
 		n.log.Warn("a backup may lack the views of the last seconds", "error", err)
 	}
-	return n.store.Backup(ctx, file)
+	if n.backups == nil {
+		return errors.New("the store is PostgreSQL: back it up with pg_dump or by what its servers have for it")
+	}
+	return n.backups.Backup(ctx, file)
 }
 
 // purgeViewHours removes the hours of views that are not shown any more.

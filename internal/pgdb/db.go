@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet/freshet/position"
@@ -39,6 +40,8 @@ const minVersion = 150000
 
 // Options configures a database; the zero value works.
 type Options struct {
+	// Fallbacks are the URLs of the other servers of the same database. With them connections lead to whichever takes writes.
+	Fallbacks  []string
 	MaxConns   int // default: 4 per CPU, at least 16
 	Migrations []Migrations
 	// Now is the clock of writes. Default: the server's.
@@ -51,48 +54,52 @@ type Options struct {
 // DB is safe for concurrent use.
 type DB struct {
 	pool    *pgxpool.Pool
-	url     string
 	opts    Options
-	system  uint64
+	system  atomic.Uint64 // 0: not asked yet
 	known   atomic.Pointer[position.Position]
 	effects atomic.Pointer[func()]
 	slow    *slowLog
 }
 
-// Open connects, brings the schema up to date and checks that the database can be worked with. A replica is taken as it is:
-// its schema comes from the primary. ctx bounds that.
+// Open is Connect and Prepare.
 func Open(ctx context.Context, url string, o Options) (*DB, error) {
-	config, err := configOf(url, o)
+	d, err := Connect(ctx, url, o)
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{url: url, opts: o, slow: newSlowLog(o)}
-	config.ConnConfig.Tracer = d.slow
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, fmt.Errorf("connect to postgres: %w", err)
-	}
-	if err := d.prepare(ctx); err != nil {
+	if err := d.Prepare(ctx); err != nil {
 		d.pool.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *DB) prepare(ctx context.Context) error {
+// Connect gives a database that may be down at the moment.
+func Connect(ctx context.Context, url string, o Options) (*DB, error) {
+	config, err := configOf(url, o)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{opts: o, slow: newSlowLog(o)}
+	config.ConnConfig.Tracer = d.slow
+	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("connect to postgres: %w", err)
+	}
+	return d, nil
+}
+
+// Prepare checks that the database can be worked with and brings its schema up to date. A replica is taken as it is: its schema
+// comes from the primary. ctx bounds that.
+func (d *DB) Prepare(ctx context.Context) error {
 	standby, err := d.check(ctx)
 	if err != nil {
 		return err
 	}
 	if !standby {
-		if err := Migrate(ctx, d.url, d.opts.Migrations, nil); err != nil {
+		if err := migrateAll(ctx, d.pool.Config().ConnConfig, d.opts.Migrations, nil); err != nil {
 			return err
 		}
 	}
-	var system int64
-	if err := d.pool.QueryRow(ctx, "SELECT system FROM meta").Scan(&system); err != nil {
-		return fmt.Errorf("read what system the database is (has the replica replayed what the primary made?): %w", err)
-	}
-	d.system = uint64(system)
 	_, err = d.Where(ctx)
 	return err
 }
@@ -100,13 +107,23 @@ func (d *DB) prepare(ctx context.Context) error {
 func configOf(url string, o Options) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("store.url: %w (want postgres://user:password@host:5432/database)", err)
+		return nil, fmt.Errorf("store.shards: %w (want postgres://user:password@host:5432/database)", err)
 	}
 	setDefaults(config.ConnConfig.RuntimeParams)
 	if o.MaxConns > 0 {
 		config.MaxConns = int32(o.MaxConns)
 	} else {
 		config.MaxConns = max(config.MaxConns, 16)
+	}
+	for _, other := range o.Fallbacks {
+		c, err := pgx.ParseConfig(other)
+		if err != nil {
+			return nil, fmt.Errorf("store.shards: %w", err)
+		}
+		config.ConnConfig.Fallbacks = append(config.ConnConfig.Fallbacks, &pgconn.FallbackConfig{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig})
+	}
+	if len(o.Fallbacks) > 0 {
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second

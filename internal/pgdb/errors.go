@@ -101,9 +101,9 @@ func explainConnect(err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "3D000":
-			hint = ": create it with CREATE DATABASE, or correct store.url"
+			hint = ": create it with CREATE DATABASE, or correct store.shards"
 		case "28P01", "28000":
-			hint = ": check user and password in store.url, and pg_hba.conf"
+			hint = ": check user and password in store.shards, and pg_hba.conf"
 		case "57P03":
 			hint = ": the server is starting, or a standby without hot_standby; try again"
 		case "53300":
@@ -112,7 +112,7 @@ func explainConnect(err error) error {
 			hint = ": the user needs the right to create a schema in the database"
 		}
 	} else if isConnection(err) {
-		hint = ": is the server running, and does store.url name its host and port?"
+		hint = ": is the server running, and does store.shards name its host and port?"
 	}
 	return fmt.Errorf("connect to postgres: %w%s", err, hint)
 }

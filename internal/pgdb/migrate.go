@@ -41,6 +41,10 @@ func Migrate(ctx context.Context, url string, sets []Migrations, report func(Ste
 		return err
 	}
 	setDefaults(config.RuntimeParams)
+	return migrateAll(ctx, config, sets, report)
+}
+
+func migrateAll(ctx context.Context, config *pgx.ConnConfig, sets []Migrations, report func(Step)) error {
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	lock, err := db.Conn(ctx)
@@ -55,11 +59,11 @@ func Migrate(ctx context.Context, url string, sets []Migrations, report func(Ste
 	if err := prepare(ctx, lock); err != nil {
 		return explainConnect(err)
 	}
-	files, err := fs.Sub(own, "migrations")
+	all, err := withOwn(sets)
 	if err != nil {
 		return err
 	}
-	for _, m := range append([]Migrations{{Owner: "base", Files: files}}, sets...) {
+	for _, m := range all {
 		if err := migrate(ctx, db, m, report); err != nil {
 			return fmt.Errorf("migrate %s: %w", m.Owner, err)
 		}
@@ -77,7 +81,7 @@ func prepare(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if !ours {
-		return fmt.Errorf("the database has a schema %q with tables that are not freshet's: name another database in store.url", Schema)
+		return fmt.Errorf("the database has a schema %q with tables that are not freshet's: name another database in store.shards", Schema)
 	}
 	if !schema {
 		_, err = conn.ExecContext(ctx, "CREATE SCHEMA "+Schema)
@@ -111,4 +115,63 @@ func migrate(ctx context.Context, db *sql.DB, m Migrations, report func(Step)) e
 		err = fmt.Errorf("the schema is of version %d, this program knows %d: use a later freshet", have, want)
 	}
 	return err
+}
+
+// Pending lists the steps that Migrate would run.
+func Pending(ctx context.Context, url string, sets []Migrations) (steps []Step, err error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	setDefaults(config.RuntimeParams)
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	all, err := withOwn(sets)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		done := make(map[int64]bool)
+		var there bool
+		table := Schema + ".migrations_" + m.Owner
+		if err := db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&there); err != nil {
+			return nil, explainConnect(err)
+		}
+		if there {
+			rows, err := db.QueryContext(ctx, "SELECT version_id FROM "+table+" WHERE is_applied")
+			if err != nil {
+				return nil, err
+			}
+			for rows.Next() {
+				var version int64
+				if err := rows.Scan(&version); err != nil {
+					return nil, errors.Join(err, rows.Close())
+				}
+				done[version] = true
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+				return nil, err
+			}
+		}
+		names, err := fs.Glob(m.Files, "*.sql")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			version, err := goose.NumericComponent(name)
+			if err != nil {
+				return nil, err
+			}
+			if !done[version] {
+				steps = append(steps, Step{m.Owner, name})
+			}
+		}
+	}
+	return steps, nil
+}
+
+// withOwn puts pgdb's own sequence before the others.
+func withOwn(sets []Migrations) ([]Migrations, error) {
+	files, err := fs.Sub(own, "migrations")
+	return append([]Migrations{{Owner: "base", Files: files}}, sets...), err
 }

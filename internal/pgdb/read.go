@@ -27,6 +27,11 @@ type Where struct {
 
 // Where asks how far the database is.
 func (d *DB) Where(ctx context.Context) (w Where, err error) {
+	if d.system.Load() == 0 {
+		if err := d.identify(ctx); err != nil {
+			return w, explain(ctx, err)
+		}
+	}
 	if err = d.read(ctx, whereQuery, nil, func(r pgx.Rows) error { return d.scanWhere(r, &w) }); err == nil {
 		d.known.Store(&w.At) // also where it is less than before: a replica can be made anew, from an older copy
 	}
@@ -34,14 +39,30 @@ func (d *DB) Where(ctx context.Context) (w Where, err error) {
 }
 
 // Known is how far the database is at least, as it was last heard by Where, a write or a read under a position.Reading.
-func (d *DB) Known() position.Position { return *d.known.Load() }
+// The zero position: never.
+func (d *DB) Known() position.Position {
+	if at := d.known.Load(); at != nil {
+		return *at
+	}
+	return position.Position{}
+}
+
+// identify asks what system the database is.
+func (d *DB) identify(ctx context.Context) error {
+	var system int64
+	if err := d.pool.QueryRow(ctx, "SELECT system FROM meta").Scan(&system); err != nil {
+		return fmt.Errorf("ask the database for its identity (a replica has it once it has replayed what the primary made): %w", err)
+	}
+	d.system.Store(uint64(system))
+	return nil
+}
 
 func (d *DB) scanWhere(r pgx.Rows, w *Where) error {
 	var lsn, timeline int64
 	if err := r.Scan(&lsn, &timeline, &w.Writable); err != nil {
 		return err
 	}
-	w.At = position.Position{System: d.system, Timeline: uint32(timeline), Offset: uint64(lsn)}
+	w.At = position.Position{System: d.system.Load(), Timeline: uint32(timeline), Offset: uint64(lsn)}
 	for {
 		old := d.known.Load()
 		if old != nil {

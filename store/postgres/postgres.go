@@ -68,18 +68,24 @@ func Migrations() pgdb.Migrations {
 	return pgdb.Migrations{Owner: "social", Files: files}
 }
 
-// New serves a database that was opened with [Migrations]; the caller closes it.
+// New serves a database that was opened with [Migrations]; Close closes it.
 func New(ctx context.Context, db *pgdb.DB) (*DB, error) {
-	d := &DB{db: db}
-	d.users = newJoiner(db, usersByID, scanUser, func(u freshet.User) freshet.ID { return u.ID })
-	d.posts = newJoiner(db, postsByID, scanPost, func(p freshet.Post) freshet.ID { return p.ID })
-	d.counts = newJoiner(db, countsByID, scanCounts, func(c counted) freshet.ID { return c.id })
-	d.comments = newJoiner(db, commentsByID, scanComment, func(c freshet.Comment) freshet.ID { return c.ID })
+	d := NewReplica(db)
 	at, err := db.Where(ctx)
 	if err == nil && at.Writable {
 		_, err = db.Write(ctx, pgdb.Call{SQL: "SELECT ensure_partitions($1)", Args: []any{yearsAhead}})
 	}
 	return d, err
+}
+
+// NewReplica serves a database that may be a replica, or down at the moment.
+func NewReplica(db *pgdb.DB) *DB {
+	d := &DB{db: db}
+	d.users = newJoiner(db, usersByID, scanUser, func(u freshet.User) freshet.ID { return u.ID })
+	d.posts = newJoiner(db, postsByID, scanPost, func(p freshet.Post) freshet.ID { return p.ID })
+	d.counts = newJoiner(db, countsByID, scanCounts, func(c counted) freshet.ID { return c.id })
+	d.comments = newJoiner(db, commentsByID, scanComment, func(c freshet.Comment) freshet.ID { return c.ID })
+	return d
 }
 
 // Where is how far the database is, and whether it takes writes.
