@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/freshet/freshet/internal/pgdb"
@@ -13,7 +16,11 @@ import (
 	"github.com/freshet/freshet/jobs/postgres"
 )
 
-var server *testenv.Postgres
+var (
+	server    *testenv.Postgres
+	template  string // the URL of a database to copy
+	databases atomic.Int64
+)
 
 // TestMain is also the child of TestKill.
 func TestMain(m *testing.M) {
@@ -26,14 +33,28 @@ func TestMain(m *testing.M) {
 	}
 	var scope testenv.Scope
 	server = testenv.StartPostgres(&scope, "max_connections=300")
+	template = server.CreateDatabase(&scope)
+	if db, err := openURL(context.Background(), template); err != nil {
+		scope.Fatalf("%v", err)
+	} else {
+		db.Close()
+	}
 	code := m.Run()
 	scope.Close()
 	os.Exit(code)
 }
 
+// database makes one with its schema: a copy of one where the migrations ran.
+func database(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprintf("copy_%d", databases.Add(1))
+	server.Exec(t, "postgres", "CREATE DATABASE "+name+" TEMPLATE "+path.Base(strings.TrimSuffix(template, "?sslmode=disable"))+" STRATEGY file_copy")
+	return server.URL(name)
+}
+
 func TestConformance(t *testing.T) {
 	jobstest.Run(t, func(t *testing.T, h map[string]jobs.Handler, o jobs.Options) jobstest.System {
-		return system(t, server.CreateDatabase(t), h, o)
+		return system(t, database(t), h, o)
 	})
 }
 

@@ -134,28 +134,43 @@ END $$;
 
 -- finish_jobs writes how attempts ended: 0 done, 1 failed, 2 dead, 3 interrupted. The fence: an attempt ends its job only
 -- while that is in the same run. Jobs that were asked for again while they ran are passed over by what would end them; the last
--- statement, which sees what committed meanwhile, puts these back to begin anew, and the interrupted as they were.
+-- statement, which sees what committed meanwhile, puts these back to begin anew, and the interrupted as they were. (state + 0:
+-- by id is the way to a job, and not through the index of all that run.)
 -- +goose StatementBegin
 CREATE FUNCTION finish_jobs(p_ids bigint[], p_runs integer[], p_results integer[], p_attempts integer[], p_delays bigint[],
 	p_errors text[], p_at timestamptz) RETURNS void LANGUAGE plpgsql
 	SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+	n    integer;
+	rest integer := cardinality(p_ids);
 BEGIN
-	DELETE FROM jobs j USING unnest(p_ids, p_runs, p_results) AS o (id, run, result)
-	WHERE j.id = o.id AND j.runs = o.run AND j.state = 1 AND NOT j.again AND o.result = 0;
-
-	UPDATE jobs j SET state = CASE WHEN j.key = '' THEN 3 ELSE 4 END, run_at = now_or(p_at) + o.delay * interval '1 microsecond',
-		attempt = o.attempt, error = o.error, owner = NULL, again = false, checkpoint = CASE WHEN j.again THEN NULL ELSE j.checkpoint END
-	FROM unnest(p_ids, p_runs, p_results, p_attempts, p_delays, p_errors) AS o (id, run, result, attempt, delay, error)
-	WHERE j.id = o.id AND j.runs = o.run AND j.state = 1 AND o.result = 1;
-
-	UPDATE jobs j SET state = 2, attempt = o.attempt, error = o.error, owner = NULL
-	FROM unnest(p_ids, p_runs, p_results, p_attempts, p_errors) AS o (id, run, result, attempt, error)
-	WHERE j.id = o.id AND j.runs = o.run AND j.state = 1 AND NOT j.again AND o.result = 2;
-
-	UPDATE jobs j SET state = 0, owner = NULL, again = false, attempt = CASE WHEN j.again THEN 0 ELSE j.attempt END,
-		checkpoint = CASE WHEN j.again THEN NULL ELSE j.checkpoint END
-	FROM unnest(p_ids, p_runs) AS o (id, run)
-	WHERE j.id = o.id AND j.runs = o.run AND j.state = 1;
+	IF 0 = ANY (p_results) THEN
+		DELETE FROM jobs j USING unnest(p_ids, p_runs, p_results) AS o (id, run, result)
+		WHERE j.id = o.id AND j.runs = o.run AND j.state + 0 = 1 AND NOT j.again AND o.result = 0;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		rest := rest - n;
+	END IF;
+	IF 1 = ANY (p_results) THEN
+		UPDATE jobs j SET state = CASE WHEN j.key = '' THEN 3 ELSE 4 END, run_at = now_or(p_at) + o.delay * interval '1 microsecond',
+			attempt = o.attempt, error = o.error, owner = NULL, again = false, checkpoint = CASE WHEN j.again THEN NULL ELSE j.checkpoint END
+		FROM unnest(p_ids, p_runs, p_results, p_attempts, p_delays, p_errors) AS o (id, run, result, attempt, delay, error)
+		WHERE j.id = o.id AND j.runs = o.run AND j.state + 0 = 1 AND o.result = 1;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		rest := rest - n;
+	END IF;
+	IF 2 = ANY (p_results) THEN
+		UPDATE jobs j SET state = 2, attempt = o.attempt, error = o.error, owner = NULL
+		FROM unnest(p_ids, p_runs, p_results, p_attempts, p_errors) AS o (id, run, result, attempt, error)
+		WHERE j.id = o.id AND j.runs = o.run AND j.state + 0 = 1 AND NOT j.again AND o.result = 2;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		rest := rest - n;
+	END IF;
+	IF rest > 0 THEN
+		UPDATE jobs j SET state = 0, owner = NULL, again = false, attempt = CASE WHEN j.again THEN 0 ELSE j.attempt END,
+			checkpoint = CASE WHEN j.again THEN NULL ELSE j.checkpoint END
+		FROM unnest(p_ids, p_runs) AS o (id, run)
+		WHERE j.id = o.id AND j.runs = o.run AND j.state + 0 = 1;
+	END IF;
 END $$;
 -- +goose StatementEnd
 
