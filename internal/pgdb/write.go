@@ -75,8 +75,8 @@ func (d *DB) flight(ctx context.Context, calls []Call) (at Where, err error) {
 		}
 	}
 	p := conn.PgConn().StartPipeline(ctx)
-	var build pgx.ExtendedQueryBuilder
 	for i, c := range all {
+		var build pgx.ExtendedQueryBuilder // one each: the pipeline reads ResultFormats when the answer comes
 		if i == len(calls) {
 			p.SendPipelineSync()
 		}

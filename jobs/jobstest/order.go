@@ -163,7 +163,7 @@ func meet(t *testing.T, open Open, keys ...string) {
 
 func bigKeyStarvesNobody(t *testing.T, open Open) {
 	const small, each = 20, 5
-	big := size(10_000, 2_000)
+	big := size(3_000, 1_000)
 	var bigDone, smallDone, bigAtTheEnd atomic.Int64
 	s := open(t, handle(func(_ context.Context, r jobs.Run) error {
 		if r.Job().Key == "big" {

@@ -60,13 +60,16 @@ CREATE FUNCTION made(p_id bigint) RETURNS void LANGUAGE sql AS $$ SELECT set_con
 CREATE FUNCTION made_id() RETURNS bigint LANGUAGE sql AS $$
 	SELECT coalesce(nullif(current_setting('freshet.made', true), '')::bigint, 0) $$;
 
+-- A job that waits is in one of three states: ready, in the lane of its key; waiting for its own time, in nobody's way; or
+-- waiting for its next attempt at the head of its lane, which it holds.
 CREATE TABLE jobs (
 	id         bigint PRIMARY KEY,
+	seq        bigint GENERATED ALWAYS AS IDENTITY, -- the order of making, which ids of one millisecond don't tell
 	kind       text        NOT NULL,
-	key        text        NOT NULL,
+	key        text COLLATE "C" NOT NULL,
 	subject    bigint      NOT NULL,
 	args       bytea,
-	state      smallint    NOT NULL DEFAULT 0, -- 0 waits, 1 runs, 2 dead
+	state      smallint    NOT NULL DEFAULT 0, -- 0 ready, 1 runs, 2 dead, 3 waits for run_at, 4 waits for run_at and holds its key
 	run_at     timestamptz,                    -- null: at once
 	attempt    integer     NOT NULL DEFAULT 0, -- how many have failed
 	checkpoint bytea,                          -- where the last attempt stood
@@ -74,12 +77,21 @@ CREATE TABLE jobs (
 	dedupe     text,                           -- the effect's Unique
 	again      boolean     NOT NULL DEFAULT false, -- run once more after this run
 	owner      bigint,                         -- the process that runs it
+	runs       integer     NOT NULL DEFAULT 0, -- attempts begun: together with id the fencing token of one
 	created_at timestamptz NOT NULL
-);
-CREATE UNIQUE INDEX jobs_dedupe ON jobs (dedupe) WHERE dedupe IS NOT NULL AND state < 2;
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000); -- a queue is mostly what has left it
+CREATE UNIQUE INDEX jobs_dedupe ON jobs (dedupe) WHERE dedupe IS NOT NULL AND state <> 2;
+CREATE INDEX jobs_lanes ON jobs (key, seq) WHERE state IN (0, 4);                 -- claims walk it, one probe a key
+CREATE UNIQUE INDEX jobs_running ON jobs (key) WHERE state = 1 AND key <> '';     -- one job of a key runs
+CREATE INDEX jobs_owner ON jobs (owner) WHERE state = 1;
+CREATE INDEX jobs_due ON jobs (run_at) WHERE state IN (3, 4);
+CREATE INDEX jobs_ready ON jobs (seq) WHERE state = 0;                            -- the oldest
+CREATE INDEX jobs_dead ON jobs (id) WHERE state = 2;
 
 -- emit_effect puts an effect into the outbox, if the write before it in this transaction has changed something. A job of
--- the same Unique name that waits stands for it; one that runs may have read what is changed now, so it runs once more.
+-- the same Unique name that waits stands for it, from its beginning: what an earlier attempt saved was read before this
+-- write. One that runs may have read what is changed now, so it runs once more. The row is locked until the commit in any
+-- case, so that no attempt begins before it.
 -- +goose StatementBegin
 CREATE FUNCTION emit_effect(p_kind text, p_key text, p_subject bigint, p_args bytea, p_run_at timestamptz, p_unique text,
 	p_at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -89,9 +101,11 @@ BEGIN
 	IF current_setting('freshet.changed', true) IS DISTINCT FROM '1' THEN
 		RETURN false;
 	END IF;
-	INSERT INTO jobs (id, kind, key, subject, args, run_at, dedupe, created_at)
-	VALUES (next_id(bucket_of(about), 0, p_at), p_kind, p_key, about, p_args, p_run_at, nullif(p_unique, ''), now_or(p_at))
-	ON CONFLICT (dedupe) WHERE dedupe IS NOT NULL AND state < 2 DO UPDATE SET again = jobs.state = 1;
+	INSERT INTO jobs (id, kind, key, subject, args, state, run_at, dedupe, created_at)
+	VALUES (next_id(bucket_of(about), 0, p_at), p_kind, p_key, about, p_args, CASE WHEN p_run_at > now_or(p_at) THEN 3 ELSE 0 END,
+		p_run_at, nullif(p_unique, ''), now_or(p_at))
+	ON CONFLICT (dedupe) WHERE dedupe IS NOT NULL AND state <> 2 DO UPDATE
+	SET again = jobs.state = 1, checkpoint = CASE WHEN jobs.state = 1 THEN jobs.checkpoint END;
 	RETURN true;
 END $$;
 -- +goose StatementEnd
