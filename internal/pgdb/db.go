@@ -43,6 +43,9 @@ type Options struct {
 	Migrations []Migrations
 	// Now is the clock of writes. Default: the server's.
 	Now func() time.Time
+	// MaxFeedWAL bounds how much WAL a consumer of the change feed may keep, in bytes: beyond it its slot is dropped and it is
+	// told ErrFeedLost. Default: 4 GiB.
+	MaxFeedWAL int64
 	// Log hears of slow statements; default: nobody. Slow is from when on one is; default 200 ms.
 	Log  *slog.Logger
 	Slow time.Duration
@@ -54,6 +57,8 @@ type DB struct {
 	url     string
 	opts    Options
 	system  uint64
+	name    string
+	onClose []func() // of feeds
 	effects atomic.Pointer[func()]
 	slow    *slowLog
 }
@@ -116,8 +121,8 @@ func (d *DB) check(ctx context.Context) error {
 	var version int
 	var system int64
 	var encoding string
-	err := d.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, system_identifier, current_setting('server_encoding')
-		FROM pg_control_system()`).Scan(&version, &system, &encoding)
+	err := d.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, system_identifier, current_setting('server_encoding'),
+		current_database() FROM pg_control_system()`).Scan(&version, &system, &encoding, &d.name)
 	if err != nil {
 		return explainConnect(err)
 	}
@@ -131,8 +136,11 @@ func (d *DB) check(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for the connections in use.
+// Close ends the feeds and waits for the connections in use.
 func (d *DB) Close() error {
+	for _, end := range d.onClose {
+		end()
+	}
 	d.pool.Close()
 	return nil
 }
