@@ -41,8 +41,7 @@ type backend struct {
 	consumer string           // the name under which this node follows it
 	backups  store.Backupper  // nil: the store has means of its own
 	newJobs  func(jobs.Options, map[string]jobs.Handler) jobs.Engine
-	position func() position.Position                             // up to where the store has committed, as far as is known without asking
-	head     func(ctx context.Context) (position.Position, error) // up to where the feed has everything, once it has nothing more to tell
+	position func() position.Position // up to where the store has committed, as far as is known without asking
 	database io.Closer
 }
 
@@ -72,7 +71,6 @@ func (n *Node) serveFile(file *litedb.DB) {
 	db := sqlite.New(file)
 	n.backend = backend{
 		store: db, feed: db, consumer: feedConsumer, backups: db, position: file.Position,
-		head:    func(context.Context) (position.Position, error) { return file.Position(), nil },
 		newJobs: func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobsqlite.New(file, o, h) },
 	}
 }
@@ -121,6 +119,14 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		return err
 	}
 	b.consumer += "-" + n.id
+	if logical, err := db.Logical(ctx); err != nil {
+		return err
+	} else if logical {
+		b.feed = first
+	} else {
+		n.log.Warn("the database's wal_level is not logical, so its change feed can't be followed: what other programs write is seen late",
+			"at most", n.cfg.Cache.MaxStale, "hint", "set wal_level = logical and restart the server")
+	}
 	b.newJobs = func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobspg.New(db, o, h) }
 	n.backend = b
 	return nil

@@ -28,7 +28,7 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 		// Waiting ends in time to ask again before memory is not trusted any more.
 		wait, cancel := context.WithTimeout(ctx, min(confirmEvery, n.cfg.Cache.MaxStale/4))
 		asked := time.Now()
-		head, err := n.head(wait)
+		head, err := n.feed.FeedHead(wait)
 		if err != nil {
 			cancel()
 			n.feedFailed(ctx, err)

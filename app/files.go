@@ -10,6 +10,7 @@ import (
 
 	"github.com/freshet/freshet/config"
 	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/store/sqlite"
 )
 
@@ -28,6 +29,9 @@ func mustHold(dir string) error {
 // Restore puts a backup in the place of the data, which no process may be
 // using. What was there is kept in the file it names, "" if there was nothing.
 func Restore(ctx context.Context, cfg *config.Config, file string) (kept string, err error) {
+	if len(cfg.Store.Shards) > 0 {
+		return "", errors.New("restore: the store is PostgreSQL: use pg_restore, or what its servers have for it")
+	}
 	if _, err := os.Stat(file); err != nil {
 		return "", fmt.Errorf("restore: %w", err)
 	}
@@ -45,6 +49,13 @@ func Restore(ctx context.Context, cfg *config.Config, file string) (kept string,
 
 // PendingMigrations lists the steps that the data's schema lacks. The data may be in use.
 func PendingMigrations(ctx context.Context, cfg *config.Config) (steps []string, err error) {
+	if len(cfg.Store.Shards) > 0 {
+		pending, err := pgdb.Pending(ctx, cfg.Store.Shards[0].Primary, pgSchema())
+		for _, s := range pending {
+			steps = append(steps, s.Owner+"/"+s.File)
+		}
+		return steps, err
+	}
 	path := filepath.Join(cfg.Data, databaseFile)
 	if err := mustHold(cfg.Data); err != nil {
 		return nil, err
@@ -58,8 +69,14 @@ func PendingMigrations(ctx context.Context, cfg *config.Config) (steps []string,
 }
 
 // Migrate brings the schema up to date, after a backup if there is anything to
-// do, and reports each step. No process may be using the data.
+// do, and reports each step. No process may be using the data. A PostgreSQL store is not backed up before.
 func Migrate(ctx context.Context, cfg *config.Config, report func(step string)) (done int, saved string, err error) {
+	if len(cfg.Store.Shards) > 0 {
+		return done, "", pgdb.Migrate(ctx, cfg.Store.Shards[0].Primary, pgSchema(), func(s pgdb.Step) {
+			done++
+			report(s.Owner + "/" + s.File)
+		})
+	}
 	lock, err := litedb.LockFolder(cfg.Data)
 	if err != nil {
 		return 0, "", err

@@ -45,7 +45,7 @@ func newChurn(t *testing.T) *churn {
 	c := &churn{t: t, node: n, rng: rand.New(rand.NewPCG(1, 2))}
 	heard := make(chan error, 1)
 	go func() { // a new consumer hears of what comes after it has come
-		_, err := n.store.Changes(t.Context(), "oracle", position.Position{}, 1)
+		_, err := n.feed.Changes(t.Context(), "oracle", position.Position{}, 1)
 		heard <- err
 	}()
 	for done := false; !done; {

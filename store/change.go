@@ -63,4 +63,8 @@ type ChangeFeed interface {
 	// Confirm says that a consumer needs nothing up to a position any more. Rows
 	// that every consumer has confirmed are removed.
 	Confirm(ctx context.Context, consumer string, upTo position.Position) error
+	// FeedHead is a position at which everything stands that has committed: no token of an earlier write is above it. Where
+	// Changes, called after it, returns fewer than limit, the consumer has been told all up to it, although the changes
+	// may end before: not everything that an engine writes is a change. That is how a token is reached when nothing changes.
+	FeedHead(ctx context.Context) (position.Position, error)
 }

@@ -46,6 +46,9 @@ type Options struct {
 	Migrations []Migrations
 	// Now is the clock of writes. Default: the server's.
 	Now func() time.Time
+	// MaxFeedWAL bounds how much WAL a consumer of the change feed may keep, in bytes: beyond it its slot is dropped and it is
+	// told ErrFeedLost. Default: 4 GiB.
+	MaxFeedWAL int64
 	// Log hears of slow statements; default: nobody. Slow is from when on one is; default 200 ms.
 	Log  *slog.Logger
 	Slow time.Duration
@@ -57,6 +60,8 @@ type DB struct {
 	opts    Options
 	system  atomic.Uint64 // 0: not asked yet
 	known   atomic.Pointer[position.Position]
+	name    string
+	onClose []func() // of feeds
 	effects atomic.Pointer[func()]
 	slow    *slowLog
 }
@@ -82,6 +87,7 @@ func Connect(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	d := &DB{opts: o, slow: newSlowLog(o)}
 	config.ConnConfig.Tracer = d.slow
+	d.name = config.ConnConfig.Database
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("connect to postgres: %w", err)
 	}
@@ -162,8 +168,11 @@ func (d *DB) check(ctx context.Context) (standby bool, err error) {
 	return standby, err
 }
 
-// Close waits for the connections in use.
+// Close ends the feeds and waits for the connections in use.
 func (d *DB) Close() error {
+	for _, end := range d.onClose {
+		end()
+	}
 	d.pool.Close()
 	return nil
 }

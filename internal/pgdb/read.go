@@ -38,6 +38,12 @@ func (d *DB) Where(ctx context.Context) (w Where, err error) {
 	return w, explain(ctx, err)
 }
 
+// Position is up to where the database has committed, durably.
+func (d *DB) Position(ctx context.Context) (position.Position, error) {
+	w, err := d.Where(ctx)
+	return w.At, err
+}
+
 // Known is how far the database is at least, as it was last heard by Where, a write or a read under a position.Reading.
 // The zero position: never.
 func (d *DB) Known() position.Position {

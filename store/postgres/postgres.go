@@ -41,6 +41,7 @@ type Options = pgdb.Options
 // DB implements [store.Store] and its capabilities on one database. Methods are safe for concurrent use.
 type DB struct {
 	db       *pgdb.DB
+	feed     *pgdb.Feed
 	users    *joiner[freshet.User]
 	posts    *joiner[freshet.Post]
 	counts   *joiner[counted]
@@ -48,9 +49,10 @@ type DB struct {
 }
 
 var (
-	_ store.Store    = (*DB)(nil)
-	_ store.Importer = (*DB)(nil)
-	_ store.Verifier = (*DB)(nil)
+	_ store.Store      = (*DB)(nil)
+	_ store.Importer   = (*DB)(nil)
+	_ store.Verifier   = (*DB)(nil)
+	_ store.ChangeFeed = (*DB)(nil)
 )
 
 //go:embed migrations/*.sql
@@ -80,7 +82,7 @@ func New(ctx context.Context, db *pgdb.DB) (*DB, error) {
 
 // NewReplica serves a database that may be a replica, or down at the moment.
 func NewReplica(db *pgdb.DB) *DB {
-	d := &DB{db: db}
+	d := &DB{db: db, feed: db.NewFeed(pgdb.FeedOptions{Publication: "freshet", Derive: derive})}
 	d.users = newJoiner(db, usersByID, scanUser, func(u freshet.User) freshet.ID { return u.ID })
 	d.posts = newJoiner(db, postsByID, scanPost, func(p freshet.Post) freshet.ID { return p.ID })
 	d.counts = newJoiner(db, countsByID, scanCounts, func(c counted) freshet.ID { return c.id })

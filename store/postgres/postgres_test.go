@@ -1,8 +1,12 @@
 package postgres_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +22,7 @@ var server *testenv.Postgres
 
 func TestMain(m *testing.M) {
 	var scope testenv.Scope
-	server = testenv.StartPostgres(&scope, "max_connections=300")
+	server = testenv.StartPostgres(&scope, "max_connections=300", "wal_level=logical", "max_replication_slots=100", "max_wal_senders=100")
 	code := m.Run()
 	scope.Close()
 	os.Exit(code)
@@ -27,16 +31,45 @@ func TestMain(m *testing.M) {
 // open makes an empty database that is closed with the test.
 func open(t testing.TB) (*postgres.DB, *pgdb.DB) {
 	t.Helper()
-	file, err := pgdb.Open(t.Context(), server.CreateDatabase(t), pgdb.Options{Migrations: []pgdb.Migrations{postgres.Migrations()}})
+	return openAt(t, server.CreateDatabase(t), pgdb.Options{})
+}
+
+// openAt opens a database until the end of the test; no replication slot is left behind.
+func openAt(t testing.TB, url string, o pgdb.Options) (*postgres.DB, *pgdb.DB) {
+	t.Helper()
+	o.Migrations = []pgdb.Migrations{postgres.Migrations()}
+	file, err := pgdb.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { file.Close() })
 	db, err := postgres.New(t.Context(), file)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(errors.Join(err, file.Close()))
 	}
+	t.Cleanup(func() {
+		if err := errors.Join(removeConsumers(db, file), file.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 	return db, file
+}
+
+func removeConsumers(db *postgres.DB, file *pgdb.DB) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	all, err := db.Consumers(ctx)
+	if err != nil {
+		return nil // the test has closed it
+	}
+	for _, c := range all {
+		err = errors.Join(err, db.RemoveConsumer(ctx, c.Name))
+	}
+	var left int
+	err = errors.Join(err, file.Pool().QueryRow(ctx, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()").Scan(&left))
+	if left > 0 {
+		err = errors.Join(err, fmt.Errorf("%d replication slots are left", left))
+	}
+	return err
 }
 
 func TestContract(t *testing.T) {

@@ -32,3 +32,6 @@ func (d *DB) Changes(ctx context.Context, consumer string, after position.Positi
 func (d *DB) Confirm(ctx context.Context, consumer string, upTo position.Position) error {
 	return d.file.Confirm(ctx, consumer, upTo)
 }
+
+// FeedHead is the position of the last commit.
+func (d *DB) FeedHead(context.Context) (position.Position, error) { return d.file.Position(), nil }

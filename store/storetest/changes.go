@@ -15,6 +15,7 @@ var changeCases = []testCase{
 	{"ConfirmedChangesAreNotSeenAgain", testConfirm},
 	{"TheChangesOfOneCommitStayTogether", testChangesTogether},
 	{"AWaitForChangesEndsWithItsContext", testChangesWait},
+	{"TheHeadOfTheFeedReachesEachToken", testFeedHead},
 }
 
 // consumer reads the change feed as one consumer.
@@ -263,5 +264,34 @@ func testChangesWait(e *env) {
 	end()
 	if _, err := c.feed.Changes(ended, c.name, c.at, 10); !errors.Is(err, context.Canceled) {
 		e.Fatalf("got %v, want the end of the context", err)
+	}
+}
+
+func testFeedHead(e *env) {
+	c := e.subscribe("cache")
+	if c == nil {
+		return
+	}
+	a := e.user("a")
+	for range 5 {
+		_, token, err := e.CreatePost(e.Context(), freshet.NewPost{Author: a, Text: "x"}, store.Write{})
+		e.ok(err)
+		head, err := c.feed.FeedHead(e.Context())
+		e.ok(err)
+		if want := token.At(head.System); !want.IsZero() && !head.Reached(want) {
+			e.Fatalf("the head %+v is below the token %+v of a write before", head, want)
+		}
+		for _, ch := range c.next(100) { // fewer: all up to the head
+			if order, ok := ch.At.Compare(token.At(ch.At.System)); ok && order > 0 {
+				e.Fatalf("the change at %+v is above the token %+v of its write", ch.At, token)
+			}
+		}
+	}
+	head, err := c.feed.FeedHead(e.Context())
+	e.ok(err)
+	ctx, cancel := context.WithTimeout(e.Context(), 100*time.Millisecond)
+	defer cancel()
+	if changes, err := c.feed.Changes(ctx, c.name, c.at, 100); len(changes) > 0 || err != nil || head.IsZero() {
+		e.Fatalf("up to the head %+v there are %v, %v, want none", head, changes, err)
 	}
 }
