@@ -155,7 +155,7 @@ func (c *churn) changes() []store.Change {
 	if last <= c.seen.Offset {
 		return nil
 	}
-	changes, err := c.node.store.Changes(ctx, "oracle", c.seen, 1000)
+	changes, err := c.node.feed.Changes(ctx, "oracle", c.seen, 1000)
 	if err != nil {
 		c.t.Fatal(err)
 	}
