@@ -225,6 +225,7 @@ func (c *consumer) changes(ctx context.Context, after position.Position, limit i
 		if c.feed.isClosed() {
 			return nil, errClosed
 		}
+		c.feed.db.slow.log.WarnContext(ctx, "the change feed is read anew", "consumer", c.name, "error", err)
 	}
 }
 
