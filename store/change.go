@@ -59,6 +59,8 @@ type ChangeFeed interface {
 	//
 	// ErrFeedLost: not all after the position given is there any more, because
 	// somebody has removed the consumer, for instance. Begin anew with a zero one.
+	// An engine that knows of a consumer although it can't tell what came after
+	// what that confirmed last says so to a zero position too, once.
 	Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]Change, error)
 	// Confirm says that a consumer needs nothing up to a position any more. Rows
 	// that every consumer has confirmed are removed.

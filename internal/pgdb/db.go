@@ -14,6 +14,9 @@
 // Asked in the same transaction the position would stand before the commit record; the insert position can stand behind a
 // page header that no replica reaches until somebody else writes.
 //
+// A Feed hears by logical replication what commits: what the functions of the database say of themselves (emit_change), and the
+// rows that others wrote.
+//
 // What it keeps lies in the schema "freshet" of the database. It is not an ORM: the adapters own their SQL.
 package pgdb
 

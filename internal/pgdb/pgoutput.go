@@ -127,8 +127,10 @@ func (d *decoder) decode(data []byte, e events) error {
 // relation reads what precedes the first row of a table, and of one that was altered.
 func (d *decoder) relation(b *bytesReader) {
 	id := b.uint32()
-	b.text() // schema
-	t := &relation{name: b.text()}
+	schema, t := b.text(), &relation{name: b.text()}
+	if schema != Schema { // of somebody else
+		t.name = schema + "." + t.name
+	}
 	b.take(1) // replica identity
 	for range b.uint16() {
 		b.take(1) // flags

@@ -19,7 +19,8 @@ import (
 // A write by this package is told as its functions say; what another program writes by SQL is told by its rows, except in a
 // transaction that calls one of those functions too. A TRUNCATE, and a transaction of more than a million changes, can't be
 // told: that is [store.ErrFeedLost]. So is a slot that has kept more WAL than Options.MaxFeedWAL for a consumer that did not
-// confirm, or that was dropped; a consumer that was not removed is told so also when it begins with a zero position, once.
+// confirm, or that was dropped, and a position of before a promotion. A consumer that was not removed is told of its slot's loss
+// also where it begins with a zero position, once.
 //
 // A position is the end of its commit in the WAL; the token of that write may lie above it, since others were flushed with it.
 // Compare tokens with FeedHead.
@@ -87,7 +88,13 @@ func derive(r *pgdb.Row, tell func(pgdb.Change)) bool {
 	if r.Op == pgdb.Truncate {
 		return false
 	}
-	kind := map[pgdb.Op]store.ChangeKind{pgdb.Insert: f.inserted, pgdb.Update: f.edited, pgdb.Delete: f.erased}[r.Op]
+	kind := f.erased
+	switch r.Op {
+	case pgdb.Insert:
+		kind = f.inserted
+	case pgdb.Update:
+		kind = f.edited
+	}
 	if kind == 0 {
 		return true
 	}

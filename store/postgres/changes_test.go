@@ -454,9 +454,9 @@ func TestWhatAServerNeedsForTheFeedIsSaid(t *testing.T) {
 
 	url := server.CreateDatabase(t)
 	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
-	server.Exec(t, "postgres", "CREATE ROLE app LOGIN")
-	server.Exec(t, "postgres", "GRANT CREATE ON DATABASE "+name+" TO app")
-	db, _ = openAt(t, strings.Replace(url, "postgres@", "app@", 1), pgdb.Options{})
+	server.Exec(t, "postgres", "CREATE ROLE app_"+name+" LOGIN")
+	server.Exec(t, "postgres", "GRANT CREATE ON DATABASE "+name+" TO app_"+name)
+	db, _ = openAt(t, strings.Replace(url, "postgres@", "app_"+name+"@", 1), pgdb.Options{})
 	want(db, "ALTER ROLE … REPLICATION")
 }
 
