@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/jobs"
 	"github.com/freshet/freshet/jobs/postgres"
 )
@@ -163,6 +164,39 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// TestALateEndOfAJobThatWaits has an attempt end after its job was taken back and
+// before anybody runs it.
+func TestALateEndOfAJobThatWaits(t *testing.T) {
+	began, leave := make(chan jobs.Run), make(chan struct{})
+	e, db, _ := open(t, database(t), map[string]jobs.Handler{"k": func(_ context.Context, r jobs.Run) error {
+		began <- r
+		<-leave
+		return nil
+	}}, jobs.Options{Workers: 1}) // and that one is busy: it does not notice
+	e.SetPace(never, never, never)
+	start(t, e)
+	enqueue(t, e, freshet.Effect{Kind: "k", Key: "x"})
+	r := receive(t, "the attempt", began)
+	takeBack(t, db)
+	if err := r.Save(t.Context(), []byte("late")); err == nil {
+		t.Error("a checkpoint was saved after the job was taken back")
+	}
+	leave <- struct{}{}
+	if r := receive(t, "the next attempt", began); r.Checkpoint() != nil {
+		t.Errorf("it goes on at %q", r.Checkpoint())
+	}
+	leave <- struct{}{}
+	settle(t, e)
+}
+
+// takeBack does what another process does that holds this one for dead.
+func takeBack(t *testing.T, db *pgdb.DB) {
+	t.Helper()
+	if _, err := db.Pool().Exec(t.Context(), "WITH gone AS (DELETE FROM job_processes RETURNING id) SELECT release_jobs(id) FROM gone"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestALostProcessBeginsAnew has a process find that its jobs were taken: its
 // attempts end, and under a new name it runs jobs again.
 func TestALostProcessBeginsAnew(t *testing.T) {
@@ -181,10 +215,7 @@ func TestALostProcessBeginsAnew(t *testing.T) {
 	start(t, e)
 	enqueue(t, e, freshet.Effect{Kind: "k", Key: "x"})
 	id := receive(t, "the attempt", began)
-	// What another process does that holds this one for dead.
-	if _, err := db.Pool().Exec(t.Context(), "WITH gone AS (DELETE FROM job_processes RETURNING id) SELECT release_jobs(id) FROM gone"); err != nil {
-		t.Fatal(err)
-	}
+	takeBack(t, db)
 	if err := receive(t, "the end of the attempt", ended); err == nil {
 		t.Error("the attempt ended without a cause")
 	}
