@@ -148,10 +148,10 @@ func TestAskedForAgain(t *testing.T) {
 	same := freshet.Effect{Kind: "k", Key: "x", Unique: "u"}
 	for name, whileRunning := range map[string]bool{"running": true, "waiting": false} {
 		t.Run(name, func(t *testing.T) {
-			began, leave := make(chan jobs.Run), make(chan error)
+			began, leave := make(chan jobs.Run, 2), make(chan error)
 			e, _, _ := open(t, database(t), map[string]jobs.Handler{"k": func(ctx context.Context, r jobs.Run) error {
 				began <- r
-				return errors.Join(r.Save(ctx, []byte("far")), <-leave)
+				return errors.Join(r.Save(ctx, []byte("far")), until(ctx, leave))
 			}}, jobs.Options{BackoffBase: 200 * time.Millisecond})
 			start(t, e)
 			enqueue(t, e, same)

@@ -131,6 +131,8 @@ func (c *claim) wait(poll time.Duration) time.Duration {
 	switch {
 	case !c.alive, c.promoted == promotes, !c.whole && len(c.attempts) < c.slots:
 		return 0
+	case c.nextIn != nil && *c.nextIn <= 0: // it is due, and somebody has his hands on it
+		return 10 * time.Millisecond
 	case c.nextIn != nil:
 		return min(max(time.Duration(*c.nextIn)*time.Microsecond, time.Millisecond), poll)
 	}
