@@ -123,6 +123,5 @@ func (a *attempt) Save(ctx context.Context, checkpoint []byte) error {
 	if err != nil {
 		return fmt.Errorf("save checkpoint of job %s: %w", a.job.ID, err)
 	}
-	a.checkpoint = append([]byte{}, checkpoint...)
 	return nil
 }

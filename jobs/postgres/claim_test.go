@@ -37,7 +37,7 @@ func TestAClaimReadsNoBacklog(t *testing.T) {
 	if err := pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error { // its end would reset the counts
 		for range claims {
 			for _, sql := range []string{
-				fmt.Sprintf("SELECT promote_jobs(NULL, 1000), claim_jobs(1, '{k}', '', %d, 1000), jobs_busy('{k}', NULL)", each),
+				fmt.Sprintf("SELECT promote_jobs(NULL, 1000), claim_jobs(1, '{k}', '', %d, 1000, '', false), jobs_busy('{k}', NULL)", each),
 				"SET LOCAL enable_seqscan = off",
 				`SELECT finish_jobs(array_agg(id), array_agg(runs), array_agg(0), array_agg(1), array_agg(0::bigint), array_agg(''::text), NULL)
 					FROM jobs WHERE owner = 1 AND state = 1`,
@@ -63,6 +63,40 @@ func TestAClaimReadsNoBacklog(t *testing.T) {
 		t.Errorf("%d claims read %d rows by scanning and %d index entries", claims, rows, entries)
 	}
 	t.Logf("%d index entries", entries)
+}
+
+// TestVeryManyKeysAreHeld has more keys that nothing can be claimed of than a claim
+// looks at: the one that has work is found, and then the engine rests.
+func TestVeryManyKeysAreHeld(t *testing.T) {
+	ran := make(chan string, 1)
+	e, db, _ := open(t, database(t), map[string]jobs.Handler{"k": func(_ context.Context, r jobs.Run) error {
+		ran <- r.Job().Key
+		return nil
+	}}, jobs.Options{})
+	e.SetPace(never, never, never)
+	ctx := t.Context()
+	if _, err := db.Pool().Exec(ctx, `INSERT INTO jobs (id, kind, key, subject, created_at, state, run_at)
+		SELECT n, 'k', 'key' || n, 0, now(), 4, now() + interval '1 hour' FROM generate_series(1, 2500) n`); err != nil {
+		t.Fatal(err)
+	}
+	start(t, e)
+	for _, key := range []string{"key9a", "key1a"} {
+		enqueue(t, e, freshet.Effect{Kind: "k", Key: key})
+		if got := receive(t, "the job of "+key, ran); got != key {
+			t.Errorf("the job of %s ran, want %s", got, key)
+		}
+	}
+	settle(t, e)
+	var was, is time.Time
+	for deadline := time.Now().Add(10 * time.Second); is.IsZero() || is != was; time.Sleep(50 * time.Millisecond) {
+		was = is
+		if err := db.Pool().QueryRow(ctx, "SELECT max(query_start) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&is); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the engine never rests")
+		}
+	}
 }
 
 // TestNobodyIsOvertaken has a job get ready, run and fail in another process, all
@@ -114,10 +148,10 @@ func TestAskedForAgain(t *testing.T) {
 	same := freshet.Effect{Kind: "k", Key: "x", Unique: "u"}
 	for name, whileRunning := range map[string]bool{"running": true, "waiting": false} {
 		t.Run(name, func(t *testing.T) {
-			began, leave := make(chan jobs.Run), make(chan error)
+			began, leave := make(chan jobs.Run, 2), make(chan error)
 			e, _, _ := open(t, database(t), map[string]jobs.Handler{"k": func(ctx context.Context, r jobs.Run) error {
 				began <- r
-				return errors.Join(r.Save(ctx, []byte("far")), <-leave)
+				return errors.Join(r.Save(ctx, []byte("far")), until(ctx, leave))
 			}}, jobs.Options{BackoffBase: 200 * time.Millisecond})
 			start(t, e)
 			enqueue(t, e, same)

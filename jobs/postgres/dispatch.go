@@ -17,20 +17,32 @@ const (
 	promotes = 1000 // jobs that a turn makes ready
 )
 
+// round is the way of claims round the keys that have work.
+type round struct {
+	from    string // where it began
+	stands  string // the key where the last claim ended
+	wrapped bool   // it has come round the end of the alphabet
+}
+
 // runDispatcher takes a turn whenever there may be something to claim or to
 // write, until no attempt runs any more.
 func (e *Engine) runDispatcher() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	failures := 0
+	failures, goesOn := 0, false
 	for {
 		select {
 		case <-e.wake:
+			goesOn = false // perhaps at a key that was passed already
 		case <-timer.C:
 		case <-e.quiet:
 			return
 		}
-		wait, err := e.turn()
+		if !goesOn {
+			e.round = round{from: e.round.stands, stands: e.round.stands}
+		}
+		wait, whole, err := e.turn()
+		goesOn = err == nil && !whole
 		if err == nil {
 			failures = 0
 			timer.Reset(wait)
@@ -48,8 +60,8 @@ func (e *Engine) runDispatcher() {
 
 // turn writes the outcomes that have gathered and claims as many jobs as there
 // are free workers, in one flight. It gives how long nothing more is to be done,
-// as far as this process knows.
-func (e *Engine) turn() (wait time.Duration, err error) {
+// as far as this process knows, and whether the round of the keys is whole.
+func (e *Engine) turn() (wait time.Duration, whole bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), flightMax)
 	defer cancel()
 	e.mu.Lock()
@@ -57,7 +69,7 @@ func (e *Engine) turn() (wait time.Duration, err error) {
 	e.mu.Unlock()
 	if lost {
 		if err := e.enter(ctx); err != nil {
-			return 0, err
+			return 0, true, err
 		}
 	}
 	e.mu.Lock()
@@ -81,7 +93,7 @@ func (e *Engine) turn() (wait time.Duration, err error) {
 		calls = append(calls, e.promote(&c), e.claim(&c, owner), claimed(&c, owner, known))
 	}
 	if len(calls) == 0 {
-		return e.pace.poll, nil
+		return e.pace.poll, true, nil
 	}
 	_, err = e.db.Write(ctx, calls...)
 	e.mu.Lock()
@@ -90,17 +102,17 @@ func (e *Engine) turn() (wait time.Duration, err error) {
 	e.turned = make(chan struct{})
 	if err != nil {
 		e.outcomes = append(batch, e.outcomes...)
-		return 0, err
+		return 0, true, err
 	}
 	for _, a := range c.attempts {
 		e.begin(a)
 	}
 	if len(calls) < 3 {
-		return e.pace.poll, nil
+		return e.pace.poll, true, nil
 	}
-	e.at = c.stands
+	e.round.stands, e.round.wrapped = c.stands, c.wrapped
 	e.lost = e.lost || !c.alive
-	return c.wait(e.pace.poll), nil
+	return c.wait(e.pace.poll), c.whole || c.promoted > 0 || len(c.attempts) > 0, nil
 }
 
 // claim is what a turn got.
@@ -110,6 +122,7 @@ type claim struct {
 	nextIn   *int64 // microseconds until the next job is due
 	alive    bool
 	stands   string
+	wrapped  bool
 	whole    bool
 	attempts []*attempt
 }
@@ -118,6 +131,8 @@ func (c *claim) wait(poll time.Duration) time.Duration {
 	switch {
 	case !c.alive, c.promoted == promotes, !c.whole && len(c.attempts) < c.slots:
 		return 0
+	case c.nextIn != nil && *c.nextIn <= 0: // it is due, and somebody has his hands on it
+		return 10 * time.Millisecond
 	case c.nextIn != nil:
 		return min(max(time.Duration(*c.nextIn)*time.Microsecond, time.Millisecond), poll)
 	}
@@ -134,9 +149,9 @@ func (e *Engine) promote(c *claim) pgdb.Call {
 
 func (e *Engine) claim(c *claim, owner int64) pgdb.Call {
 	return pgdb.Call{
-		SQL:  "SELECT alive, stands, whole FROM claim_jobs($1, $2, $3, $4, $5)",
-		Args: []any{owner, e.kinds, e.at, c.slots, visits},
-		Scan: func(r pgx.Rows) error { return r.Scan(&c.alive, &c.stands, &c.whole) },
+		SQL:  "SELECT alive, stands, wrapped, whole FROM claim_jobs($1, $2, $3, $4, $5, $6, $7)",
+		Args: []any{owner, e.kinds, e.round.from, c.slots, visits, e.round.stands, e.round.wrapped},
+		Scan: func(r pgx.Rows) error { return r.Scan(&c.alive, &c.stands, &c.wrapped, &c.whole) },
 	}
 }
 

@@ -98,7 +98,7 @@ type Engine struct {
 	quiet    chan struct{} // closed when no attempt runs any more: the dispatcher ends
 	ended    chan struct{} // closed when it has
 
-	at string // the key where the round of turns stands; the dispatcher's
+	round round // the dispatcher's
 
 	mu       sync.Mutex // guards all below; not held during a flight
 	state    state

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/freshet/freshet/internal/pgdb"
@@ -17,9 +14,8 @@ import (
 )
 
 var (
-	server    *testenv.Postgres
-	template  string // the URL of a database to copy
-	databases atomic.Int64
+	server *testenv.Postgres
+	shared string // the URL of a database on it
 )
 
 // TestMain is also the child of TestKill.
@@ -33,23 +29,25 @@ func TestMain(m *testing.M) {
 	}
 	var scope testenv.Scope
 	server = testenv.StartPostgres(&scope, "max_connections=300")
-	template = server.CreateDatabase(&scope)
-	if db, err := openURL(context.Background(), template); err != nil {
-		scope.Fatalf("%v", err)
-	} else {
-		db.Close()
-	}
+	shared = server.CreateDatabase(&scope)
 	code := m.Run()
 	scope.Close()
 	os.Exit(code)
 }
 
-// database makes one with its schema: a copy of one where the migrations ran.
-func database(t *testing.T) string {
+// database empties the one that all tests share, one after the other: to make one
+// takes longer than most tests.
+func database(t testing.TB) string {
 	t.Helper()
-	name := fmt.Sprintf("copy_%d", databases.Add(1))
-	server.Exec(t, "postgres", "CREATE DATABASE "+name+" TEMPLATE "+path.Base(strings.TrimSuffix(template, "?sslmode=disable"))+" STRATEGY file_copy")
-	return server.URL(name)
+	db, err := openURL(t.Context(), shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Pool().Exec(t.Context(), "TRUNCATE jobs, job_processes RESTART IDENTITY; ALTER SEQUENCE id_sequence RESTART"); err != nil {
+		t.Fatal(err)
+	}
+	return shared
 }
 
 func TestConformance(t *testing.T) {
@@ -70,7 +68,7 @@ func system(t *testing.T, url string, h map[string]jobs.Handler, o jobs.Options)
 
 // open makes an engine of a database, as a process of its own would; end is
 // called with the test at the latest.
-func open(t *testing.T, url string, h map[string]jobs.Handler, o jobs.Options) (e *postgres.Engine, db *pgdb.DB, end func()) {
+func open(t testing.TB, url string, h map[string]jobs.Handler, o jobs.Options) (e *postgres.Engine, db *pgdb.DB, end func()) {
 	t.Helper()
 	db, err := openURL(context.Background(), url)
 	if err != nil {

@@ -10,20 +10,21 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/jobs"
 	"github.com/freshet/freshet/jobs/postgres"
 )
 
 const never = time.Duration(math.MaxInt32) * time.Second
 
-func start(t *testing.T, e *postgres.Engine) {
+func start(t testing.TB, e *postgres.Engine) {
 	t.Helper()
 	if err := e.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func enqueue(t *testing.T, e *postgres.Engine, effects ...freshet.Effect) {
+func enqueue(t testing.TB, e *postgres.Engine, effects ...freshet.Effect) {
 	t.Helper()
 	if err := e.Enqueue(t.Context(), effects...); err != nil {
 		t.Fatal(err)
@@ -47,6 +48,16 @@ func receive[T any](t *testing.T, what string, c <-chan T) (v T) {
 		t.Fatalf("waited in vain for: %s", what)
 	}
 	return v
+}
+
+// until waits in a handler for the test, or for the end of it.
+func until(ctx context.Context, c <-chan error) error {
+	select {
+	case err := <-c:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // TestTwoProcesses shares 1,000 jobs between two engines: each runs once, and a
@@ -117,10 +128,10 @@ func TestFence(t *testing.T) {
 	for name, late := range map[string]error{"done": nil, "failed": errors.New("once more"), "dead": jobs.Final(errors.New("no"))} {
 		t.Run(name, func(t *testing.T) {
 			url := database(t)
-			began, leave := make(chan jobs.Run), make(chan error)
-			a, _, end := open(t, url, map[string]jobs.Handler{"k": func(_ context.Context, r jobs.Run) error {
+			began, leave := make(chan jobs.Run, 1), make(chan error)
+			a, _, end := open(t, url, map[string]jobs.Handler{"k": func(ctx context.Context, r jobs.Run) error {
 				began <- r
-				return <-leave
+				return until(ctx, leave)
 			}}, jobs.Options{Workers: 1})
 			a.SetPace(never, never, never) // no beat: it looks dead
 			start(t, a)
@@ -130,11 +141,10 @@ func TestFence(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			beganB, leaveB := make(chan jobs.Run), make(chan struct{})
+			beganB, leaveB := make(chan jobs.Run, 1), make(chan error)
 			b, _, _ := open(t, url, map[string]jobs.Handler{"k": func(ctx context.Context, r jobs.Run) error {
 				beganB <- r
-				<-leaveB
-				return r.Save(ctx, []byte("b"))
+				return errors.Join(until(ctx, leaveB), r.Save(ctx, []byte("b")))
 			}}, jobs.Options{Workers: 1})
 			b.SetPace(never, 10*time.Millisecond, 50*time.Millisecond)
 			start(t, b)
@@ -163,6 +173,38 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// TestALateEndOfAJobThatWaits has an attempt end after its job was taken back and
+// before anybody runs it.
+func TestALateEndOfAJobThatWaits(t *testing.T) {
+	began, leave := make(chan jobs.Run, 2), make(chan error)
+	e, db, _ := open(t, database(t), map[string]jobs.Handler{"k": func(ctx context.Context, r jobs.Run) error {
+		began <- r
+		return until(ctx, leave)
+	}}, jobs.Options{Workers: 1}) // and that one is busy: it does not notice
+	e.SetPace(never, never, never)
+	start(t, e)
+	enqueue(t, e, freshet.Effect{Kind: "k", Key: "x"})
+	r := receive(t, "the attempt", began)
+	takeBack(t, db)
+	if err := r.Save(t.Context(), []byte("late")); err == nil {
+		t.Error("a checkpoint was saved after the job was taken back")
+	}
+	leave <- nil
+	if r := receive(t, "the next attempt", began); r.Checkpoint() != nil {
+		t.Errorf("it goes on at %q", r.Checkpoint())
+	}
+	leave <- nil
+	settle(t, e)
+}
+
+// takeBack does what another process does that holds this one for dead.
+func takeBack(t *testing.T, db *pgdb.DB) {
+	t.Helper()
+	if _, err := db.Pool().Exec(t.Context(), "WITH gone AS (DELETE FROM job_processes RETURNING id) SELECT release_jobs(id) FROM gone"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestALostProcessBeginsAnew has a process find that its jobs were taken: its
 // attempts end, and under a new name it runs jobs again.
 func TestALostProcessBeginsAnew(t *testing.T) {
@@ -181,10 +223,7 @@ func TestALostProcessBeginsAnew(t *testing.T) {
 	start(t, e)
 	enqueue(t, e, freshet.Effect{Kind: "k", Key: "x"})
 	id := receive(t, "the attempt", began)
-	// What another process does that holds this one for dead.
-	if _, err := db.Pool().Exec(t.Context(), "WITH gone AS (DELETE FROM job_processes RETURNING id) SELECT release_jobs(id) FROM gone"); err != nil {
-		t.Fatal(err)
-	}
+	takeBack(t, db)
 	if err := receive(t, "the end of the attempt", ended); err == nil {
 		t.Error("the attempt ended without a cause")
 	}

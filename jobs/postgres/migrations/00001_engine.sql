@@ -72,31 +72,29 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- claim_jobs gives a process up to p_slots jobs of the kinds that it has handlers for, each the first of its key. It goes round
--- the keys that have work, from the one behind p_after on, one job a key and one for all without a key:
+-- claim_jobs gives a process up to p_slots jobs of the kinds that it has handlers for, each the first of its key. It goes
+-- round the keys that have work, one job a key and one for all without a key:
 --
---	p_after ─▶ user:17 ─▶ user:9 ─▶ end ─▶ (no key) ─▶ post:3 ─▶ … ─▶ p_after: the round is whole
+--	p_from ─▶ user:17 ─▶ user:9 ─▶ end ─▶ (no key) ─▶ post:3 ─▶ … ─▶ p_from: the round is whole
 --
 -- A step is one probe of the index jobs_lanes, whose next entry behind (key, ∞) is the head of the next lane: a million
 -- jobs that wait behind one key are passed by in one step. A key is passed by when one of its jobs runs, when its head waits
--- for its next attempt, or when another process has its hands on the head. stands is where the walk ended, after p_visits
--- keys at the latest. A process whose jobs were taken back is not alive and gets nothing.
+-- for its next attempt, or when another process has its hands on the head. After p_visits keys a call ends where it stands
+-- (stands, wrapped), and the next one may go on there. A process whose jobs were taken back is not alive and gets nothing.
 --
 -- Between the probe and the claim the lane may change. Two may not run at once: jobs_running refuses that. Nor may the head
 -- have got somebody in front of it: who has a key's entry in jobs_running sees all that was done under it before, so it is
 -- looked at again.
 -- +goose StatementBegin
-CREATE FUNCTION claim_jobs(p_owner bigint, p_kinds text[], p_after text, p_slots integer, p_visits integer,
-	OUT alive boolean, OUT stands text, OUT whole boolean) LANGUAGE plpgsql
+CREATE FUNCTION claim_jobs(p_owner bigint, p_kinds text[], p_from text, p_slots integer, p_visits integer,
+	OUT alive boolean, INOUT stands text, INOUT wrapped boolean, OUT whole boolean) LANGUAGE plpgsql
 	SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-	wrapped boolean := false;
-	undone  boolean := false;
-	head    record;
+	undone boolean := false;
+	head   record;
 BEGIN
 	PERFORM FROM job_processes WHERE id = p_owner FOR KEY SHARE; -- whoever takes its jobs back waits, or was faster
 	alive := FOUND;
-	stands := p_after;
 	whole := false;
 	WHILE alive AND p_slots > 0 AND p_visits > 0 LOOP
 		p_visits := p_visits - 1;
@@ -109,7 +107,7 @@ BEGIN
 			p_slots := p_slots - claim_keyless(p_owner, p_kinds, 1);
 			CONTINUE;
 		END IF;
-		IF head.id IS NULL OR wrapped AND head.key > p_after THEN
+		IF head.id IS NULL OR wrapped AND head.key > p_from THEN
 			whole := true;
 			EXIT;
 		END IF;
@@ -128,7 +126,10 @@ BEGIN
 	IF whole AND p_slots > 0 THEN
 		PERFORM claim_keyless(p_owner, p_kinds, p_slots);
 	END IF;
-	whole := whole AND NOT undone;
+	IF undone THEN -- once more round
+		wrapped := false;
+		whole := false;
+	END IF;
 END $$;
 -- +goose StatementEnd
 
