@@ -42,6 +42,7 @@ type API struct {
 	other    *series   // requests that no route matches
 	calls    sync.Pool // of *call
 	sealed   atomic.Pointer[sealed]
+	last     lastTokens
 	ids      requestIDs
 }
 

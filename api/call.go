@@ -90,6 +90,9 @@ func (c *call) run() (err error) {
 	if c.token, err = c.api.tokenOf(c.r, c.who.ViaCookie); err != nil {
 		return err
 	}
+	if c.token == nil && c.api.options.Replicated {
+		c.token = c.api.last.get(c.who)
+	}
 	if !c.route.list && len(c.route.query) == 0 {
 		if _, err := parseQuery(c.r.URL.RawQuery, nil); err != nil {
 			return err
@@ -275,6 +278,9 @@ func (c *call) send() {
 		h["Cache-Control"] = private
 		text := c.api.seal(c.token)
 		h[tokenHeader] = text
+		if c.api.options.Replicated {
+			c.api.last.put(c.who, c.token)
+		}
 		if c.who.ViaCookie || len(c.cookies) > 0 {
 			c.cookies = append(c.cookies, c.cookie(tokenCookie, text[0], tokenAge))
 		}

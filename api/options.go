@@ -37,6 +37,9 @@ type Options struct {
 	// Position is where the store stands now; the answers to reads with
 	// credentials carry it. Default: reads hand back the token they came with.
 	Position func() position.Token
+	// Replicated says that others write to the store, or read it from replicas: then the token of a client's last write is
+	// remembered for its requests that bring none, on this node.
+	Replicated bool
 	// Ready backs /readyz. Default: always ready.
 	Ready func(ctx context.Context) error
 	// Metrics writes the rest of the node's metrics in Prometheus text; the API's

@@ -10,11 +10,12 @@ import (
 )
 
 const (
-	feedConsumer   = "fences"         // the name under which a data folder's node follows the change feed
-	feedChunk      = 1000             // changes read at once
-	confirmEvery   = time.Second      // how long rows of the feed outlive their fence
-	retryFeed      = time.Second      // after an error
-	housekeepEvery = 10 * time.Minute // removal of what has expired
+	feedConsumer   = "fences"              // the name under which a data folder's node follows the change feed
+	feedChunk      = 1000                  // changes read at once
+	confirmEvery   = time.Second           // how long rows of the feed outlive their fence
+	settleWithin   = 10 * time.Millisecond // after a change: the wait for proof that it was the last, which tokens wait for
+	retryFeed      = time.Second           // after an error
+	housekeepEvery = 10 * time.Minute      // removal of what has expired
 )
 
 // followChanges repeats the fence of every change from the store's feed: of
@@ -24,18 +25,20 @@ const (
 func (n *Node) followChanges(ctx context.Context, consumer string) {
 	var at, confirmed, told position.Position
 	last := time.Now()
-	for ctx.Err() == nil {
-		// Waiting ends in time to ask again before memory is not trusted any more.
-		wait, cancel := context.WithTimeout(ctx, min(confirmEvery, n.cfg.Cache.MaxStale/4))
+	// Waiting ends in time to ask again before memory is not trusted any more.
+	calm := min(confirmEvery, n.cfg.Cache.MaxStale/4)
+	for patience := calm; ctx.Err() == nil; {
+		wait, cancel := context.WithTimeout(ctx, patience)
 		asked := time.Now()
 		head, err := n.feed.FeedHead(wait)
-		if err != nil {
-			cancel()
-			n.feedFailed(ctx, err)
-			continue
+		var changes []store.Change
+		if err == nil {
+			changes, err = n.feed.Changes(wait, consumer, at, feedChunk)
 		}
-		changes, err := n.feed.Changes(wait, consumer, at, feedChunk)
 		cancel()
+		if patience = calm; errors.Is(err, context.DeadlineExceeded) {
+			continue // it was not known in time whether there was anything
+		}
 		if err == nil {
 			err = n.fence(ctx, changes)
 		}
@@ -49,6 +52,7 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 		}
 		if len(changes) > 0 {
 			at = changes[len(changes)-1].At
+			patience = settleWithin
 		}
 		if len(changes) < feedChunk { // that was all there was
 			if !head.Reached(at) {

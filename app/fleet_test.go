@@ -19,7 +19,6 @@ import (
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/store"
-	"github.com/freshet/freshet/store/sqlite"
 )
 
 // fleetStale is how long the nodes of these tests trust their memory.

@@ -58,6 +58,7 @@ func (n *Node) handler() (http.Handler, error) {
 		Signer:      position.NewSigner(n.secrets.Key(access.ForPositions)),
 		Position:    func() position.Token { return position.Token{n.position()} },
 		Ready:       n.store.Ready,
+		Replicated:  n.file == nil,
 		Metrics:     n.writeMetrics,
 		Origins:     n.cfg.CORS.Origins,
 		Version:     n.opts.Version,

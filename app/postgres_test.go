@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/config"
+	"github.com/freshet/freshet/internal/testenv"
+)
+
+func onPostgres(mode string, urls ...string) func(*config.Config) {
+	return func(c *config.Config) {
+		c.Store.Shards = config.Shards{{Primary: urls[0], Replicas: urls[1:]}}
+		c.Feed.Mode = mode
+		c.Password.Min = 8
+	}
+}
+
+// A node whose store is PostgreSQL is a node like any other: what is posted is at once in the feeds of followers, also by push;
+// what another program writes shows within a second, although it was cached.
+func TestServeOnPostgres(t *testing.T) {
+	server := testenv.StartPostgres(t, "wal_level=logical")
+	for _, mode := range []string{"push", "pull"} {
+		t.Run(mode, func(t *testing.T) {
+			url := server.CreateDatabase(t)
+			n := startAPI(t, onPostgres(mode, url))
+			ada, bob := n.person(t, "ada"), n.person(t, "bob")
+			n.ask(t, "PUT", "/v1/users/"+ada.id.String()+"/follow", "", bob.asks()).wants(t, 204)
+			made := n.ask(t, "POST", "/v1/posts", `{"text":"hello"}`, ada.asks())
+			made.wants(t, 201)
+			feed := n.ask(t, "GET", "/v1/feed", "", bob.asks())
+			feed.wants(t, 200)
+			if !strings.Contains(string(feed.body), "hello") {
+				t.Fatalf("the follower's feed: %s", feed.body)
+			}
+			if err := n.jobs.Idle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+			server.Exec(t, name, "UPDATE freshet.posts SET text = 'changed by hand' WHERE id = "+made.field("id"))
+			for began := time.Now(); ; time.Sleep(time.Millisecond) {
+				feed := n.ask(t, "GET", "/v1/feed", "", bob.asks())
+				if strings.Contains(string(feed.body), "changed by hand") {
+					t.Logf("a change by psql showed after %v", time.Since(began))
+					break
+				}
+				if time.Since(began) > 5*time.Second {
+					t.Fatalf("still %s", feed.body)
+				}
+			}
+			n.ask(t, "DELETE", "/v1/posts/"+made.field("id"), "", ada.asks()).wants(t, 204)
+			if feed := n.ask(t, "GET", "/v1/feed", "", bob.asks()); strings.Contains(string(feed.body), "changed") {
+				t.Errorf("a deleted post is in the feed: %s", feed.body)
+			}
+		})
+	}
+}
+
+// Timelines in memory are for one process: a second node is told so, one that keeps none may come.
+func TestOneNodeKeepsTimelines(t *testing.T) {
+	server := testenv.StartPostgres(t, "wal_level=logical")
+	url := server.CreateDatabase(t)
+	open := func(mode string) error {
+		cfg := config.Default()
+		cfg.Data = t.TempDir()
+		onPostgres(mode, url)(cfg)
+		n, err := Open(context.Background(), cfg, Options{})
+		if err == nil {
+			t.Cleanup(func() { n.Close() })
+		}
+		return err
+	}
+	if err := open("pull"); err != nil {
+		t.Fatal(err)
+	}
+	if err := open("pull"); err != nil {
+		t.Errorf("a second node in mode pull: %v", err)
+	}
+	if err := open("push"); err == nil || !strings.Contains(err.Error(), "feed.mode to pull") {
+		t.Errorf("a node in mode push beside them: %v", err)
+	}
+}
+
+// What can't work is refused with what to do about it.
+func TestBadPostgres(t *testing.T) {
+	server := testenv.StartPostgres(t)
+	for want, shards := range map[string]config.Shards{
+		"is the server running":   {{Primary: "postgres://postgres@127.0.0.1:1/x"}},
+		"CREATE DATABASE":         {{Primary: server.URL("missing")}},
+		"this version serves one": {{Primary: server.URL("postgres")}, {Primary: server.URL("other")}},
+	} {
+		cfg := config.Default()
+		cfg.Data, cfg.Store.Shards = t.TempDir(), shards
+		n, err := Open(context.Background(), cfg, Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a hint like %q", err, want)
+		}
+		if err == nil {
+			n.Close()
+		}
+	}
+	// The server goes away under a node: requests are told to try again, and it is not ready, until it is back.
+	n := startAPI(t, onPostgres("pull", server.CreateDatabase(t)))
+	ada := n.person(t, "ada")
+	server.Kill()
+	n.ask(t, "POST", "/v1/posts", `{"text":"lost"}`, ada.asks()).wants(t, 503)
+	n.ask(t, "GET", "/readyz", "").wants(t, 503)
+	server.Restart()
+	for began := time.Now(); n.ask(t, "GET", "/readyz", "").status != 200; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("not ready although the server is back")
+		}
+	}
+	n.ask(t, "POST", "/v1/posts", `{"text":"kept"}`, ada.asks()).wants(t, 201)
+}
+
+// With replicas the same holds, and reads are spread.
+func TestServeOnReplicas(t *testing.T) {
+	server := testenv.StartPostgres(t, "wal_level=logical", "max_connections=200")
+	replicas := []*testenv.Postgres{server.StartReplica(t, "r1"), server.StartReplica(t, "r2")}
+	url := server.CreateDatabase(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	n := startAPI(t, onPostgres("pull", url, replicas[0].URL(name), replicas[1].URL(name)))
+	ada := n.person(t, "ada")
+	for i := range 50 {
+		text := fmt.Sprintf("post %d", i)
+		made := n.ask(t, "POST", "/v1/posts", `{"text":"`+text+`"}`, ada.asks())
+		made.wants(t, 201)
+		id, err := freshet.ParseID(made.field("id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := n.ask(t, "GET", "/v1/posts/"+id.String(), "", ada.asks())
+		r.wants(t, 200)
+		if !strings.Contains(string(r.body), text) {
+			t.Fatalf("got %s", r.body)
+		}
+	}
+}
