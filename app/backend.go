@@ -43,6 +43,8 @@ type backend struct {
 	newJobs  func(jobs.Options, map[string]jobs.Handler) jobs.Engine
 	position func() position.Position // up to where the store has committed, as far as is known without asking
 	database io.Closer
+	primary  *pgdb.DB       // of PostgreSQL
+	router   *replica.Store // where there are replicas
 }
 
 func (n *Node) openStore(ctx context.Context) error {
@@ -89,7 +91,7 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b := backend{database: db, position: db.Known, consumer: feedConsumer}
+	b := backend{database: db, primary: db, position: db.Known, consumer: feedConsumer}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.database.Close())
@@ -105,7 +107,7 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		b.store, b.database = router, closers{router, db}
+		b.store, b.router, b.database = router, router, closers{router, db}
 	}
 	held, err := db.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
 	if errors.Is(err, pgdb.ErrHeld) {

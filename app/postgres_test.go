@@ -141,4 +141,11 @@ func TestServeOnReplicas(t *testing.T) {
 			t.Fatalf("got %s", r.body)
 		}
 	}
+	var text strings.Builder
+	n.writeMetrics(&text)
+	for _, name := range []string{"freshet_store_connections_max", "freshet_store_replica_reads_total", "freshet_store_ejected 0"} {
+		if !strings.Contains(text.String(), name) {
+			t.Errorf("the metrics lack %s", name)
+		}
+	}
 }
