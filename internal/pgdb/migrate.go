@@ -98,10 +98,15 @@ func migrate(ctx context.Context, db *sql.DB, m Migrations, report func(Step)) e
 	if err != nil {
 		return err
 	}
+	if have, want, err := p.GetVersions(ctx); err != nil {
+		return err
+	} else if have > want {
+		return fmt.Errorf("the schema is of version %d, this program knows %d: use a later freshet", have, want)
+	}
 	for {
 		result, err := p.UpByOne(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
-			break
+			return nil
 		}
 		if err != nil {
 			return err
@@ -110,11 +115,6 @@ func migrate(ctx context.Context, db *sql.DB, m Migrations, report func(Step)) e
 			report(Step{m.Owner, filepath.Base(result.Source.Path)})
 		}
 	}
-	have, want, err := p.GetVersions(ctx)
-	if err == nil && have > want {
-		err = fmt.Errorf("the schema is of version %d, this program knows %d: use a later freshet", have, want)
-	}
-	return err
 }
 
 // Pending lists the steps that Migrate would run.
