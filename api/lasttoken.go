@@ -42,7 +42,8 @@ func (l *lastTokens) put(p access.Principal, t position.Token) {
 	if now := time.Now(); l.young == nil || len(l.young) >= lastTokensMax || now.Sub(l.turned) >= lastTokenAge {
 		l.young, l.old, l.turned = make(map[client]position.Token), l.young, now
 	}
-	l.young[clientOf(p)] = t
+	// Writes of one client end in any order.
+	l.young[clientOf(p)] = l.of(p).Merge(t)
 }
 
 func (l *lastTokens) get(p access.Principal) position.Token {
@@ -51,6 +52,11 @@ func (l *lastTokens) get(p access.Principal) position.Token {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.of(p)
+}
+
+// of wants the lock.
+func (l *lastTokens) of(p access.Principal) position.Token {
 	if t, ok := l.young[clientOf(p)]; ok {
 		return t
 	}

@@ -36,9 +36,10 @@ func explain(ctx context.Context, err error) error {
 	if _, told := errors.AsType[*freshet.Error](err); told {
 		return err
 	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		if isConnection(err) {
+	if connecting || !ok { // who lets nobody in says why, but that is nothing that the caller asked
+		if connecting || isConnection(err) {
 			return unavailable("the store can't be reached at the moment", err)
 		}
 		return err

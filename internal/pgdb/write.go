@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/position"
 )
 
@@ -182,6 +183,11 @@ func (d *DB) Do(ctx context.Context, op func(pgx.Tx) error) (at position.Positio
 		return at, explain(ctx, err)
 	}
 	w, err := d.Where(ctx)
+	if e, told := errors.AsType[*freshet.Error](err); told && e.NotMade {
+		made := *e // only the question failed
+		made.NotMade = false
+		err = &made
+	}
 	position.ReadingOf(ctx).Report(nil, position.Token{w.At})
 	return w.At, err
 }

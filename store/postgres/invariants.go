@@ -9,6 +9,7 @@ type invariant struct {
 	name   string
 	query  string
 	of     string // the user whom a row belongs to, for a sample; "": checked in full only
+	lock   string // what to lock before the facts are read again, in a statement of its own: its snapshot is from before the wait
 	mend   string
 	kind   store.ChangeKind // of the change that a mending is; 0: none
 	counts bool
@@ -165,6 +166,7 @@ func counter(column, table, of, count string, kind store.ChangeKind) invariant {
 		name:   column + " equals facts",
 		query:  "SELECT t.id, 0, t." + column + ", " + count + ", '' FROM " + table + " t",
 		of:     "t." + of,
+		lock:   "SELECT FROM " + table + " WHERE id = @subject FOR NO KEY UPDATE",
 		mend:   "UPDATE " + table + " AS t SET " + column + " = " + count + " WHERE id = @subject",
 		kind:   kind,
 		counts: true,

@@ -29,7 +29,7 @@ type joiner[T any] struct {
 
 // asked is one call that waits for a reader.
 type asked[T any] struct {
-	ids  []freshet.ID
+	ids  []freshet.ID // its own: the caller may be gone, and use the list for something else
 	done chan struct{}
 	rows []T
 	err  error
@@ -60,7 +60,7 @@ func (j *joiner[T]) get(ctx context.Context, ids []freshet.ID) ([]T, error) {
 		defer j.next()
 		return j.read(ctx, ids)
 	}
-	a := &asked[T]{ids: ids, done: make(chan struct{}), reading: position.ReadingOf(ctx)}
+	a := &asked[T]{ids: slices.Clone(ids), done: make(chan struct{}), reading: position.ReadingOf(ctx)}
 	j.waiting = append(j.waiting, a)
 	j.mu.Unlock()
 	select {

@@ -95,7 +95,7 @@ func (d *DB) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserPatch,
 func (d *DB) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (gone store.Erased, at position.Token, err error) {
 	var sessions []freshet.Session
 	at, err = d.write(ctx, w,
-		gather(&sessions, scanSession, pgdb.Call{SQL: "SELECT " + sessionColumns + " FROM end_sessions($1)", Args: []any{int64(id)}}),
+		gather(&sessions, scanSession, pgdb.Call{SQL: "SELECT " + sessionColumns + " FROM begin_erasure($1)", Args: []any{int64(id)}}),
 		pgdb.Call{
 			SQL: "SELECT posts, neighbors, parents FROM erase_user($1)", Args: []any{int64(id)},
 			Scan: func(r pgx.Rows) error {

@@ -140,7 +140,13 @@ func (d *DB) mend(ctx context.Context, all []broken) error {
 }
 
 func mendOne(ctx context.Context, tx pgx.Tx, b broken) error {
-	done, err := tx.Exec(ctx, b.mend, pgx.NamedArgs{"subject": int64(b.subject), "object": int64(b.object), "text": b.text})
+	args := pgx.NamedArgs{"subject": int64(b.subject), "object": int64(b.object), "text": b.text}
+	if b.lock != "" {
+		if _, err := tx.Exec(ctx, b.lock, args); err != nil {
+			return err
+		}
+	}
+	done, err := tx.Exec(ctx, b.mend, args)
 	if err != nil || done.RowsAffected() == 0 || b.kind == 0 {
 		return err
 	}

@@ -2,11 +2,14 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // kickPause is the least time between two probes of a node, whoever asks for them.
 const kickPause = time.Millisecond
+
+var errStranger = errors.New("it holds another database, not a replica of this one: check store.shards")
 
 // watch probes a node until ctx ends.
 func (s *Store) watch(ctx context.Context, n *node) {
@@ -38,10 +41,16 @@ func (n *node) probeNow() {
 
 // probe asks a node where it is, and ejects it or takes it back.
 func (s *Store) probe(ctx context.Context, n *node) error {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.ProbeTimeout)
+	asking, cancel := context.WithTimeout(ctx, s.opts.ProbeTimeout)
 	defer cancel()
 	asked := time.Now()
-	at, writable, err := n.Where(ctx)
+	at, writable, err := n.Where(asking)
+	if ctx.Err() != nil {
+		return ctx.Err() // that says nothing about the node
+	}
+	if err == nil && s.system != 0 && at.System != s.system {
+		err = errStranger
+	}
 	if err != nil {
 		if !n.ejected.Swap(true) {
 			n.life.Load().end()

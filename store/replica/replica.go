@@ -82,6 +82,7 @@ type Store struct {
 	opts    Options
 	nodes   []*node
 	primary atomic.Pointer[node] // never nil
+	system  uint64               // that all nodes belong to; set before the probes begin
 	stop    context.CancelFunc
 	probes  sync.WaitGroup
 
@@ -129,14 +130,11 @@ func Open(ctx context.Context, nodes []Node, o Options) (*Store, error) {
 		s.nodes = append(s.nodes, &node{Node: n, number: i, kick: make(chan struct{}, 1)})
 		s.nodes[i].live()
 	}
-	var system uint64
 	for _, n := range s.nodes {
-		if err := s.probe(ctx, n); err != nil {
-			continue
-		}
-		if at := n.Known(); system == 0 {
-			system = at.System
-		} else if at.System != system {
+		switch err := s.probe(ctx, n); {
+		case err == nil && s.system == 0:
+			s.system = n.Known().System
+		case errors.Is(err, errStranger):
 			return nil, errors.Join(fmt.Errorf("replica: node %d holds another database than those before it, not a replica of it: check store.shards", n.number), s.closeNodes())
 		}
 	}
@@ -207,10 +205,11 @@ func (s *Store) read(ctx context.Context, op func(context.Context, store.Store) 
 	}
 	var tried uint64
 	for {
-		n := s.pick(reading.Need(), tried)
+		need := reading.Need()
+		n := s.pick(need, tried)
 		if n == nil {
 			s.onPrimary.Add(1)
-			return op(ctx, s.primary.Load())
+			return op(ctx, s.primaryFor(ctx, need))
 		}
 		err := n.ask(ctx, op)
 		if err == nil || !elsewhere(ctx, err) {
@@ -220,6 +219,35 @@ func (s *Store) read(ctx context.Context, op func(context.Context, store.Store) 
 		s.retried.Add(1)
 		tried |= 1 << n.number
 		n.probeNow()
+	}
+}
+
+// primaryFor is the primary. Where another process has seen a later timeline than this one knows of, who took writes here has been
+// replaced: the next is waited for, but not for longer than a node has time to answer.
+func (s *Store) primaryFor(ctx context.Context, need position.Token) *node {
+	timeline := need.At(s.system).Timeline
+	if p := s.primary.Load(); p.Known().Timeline >= timeline {
+		return p
+	}
+	deadline, again := time.NewTimer(s.opts.ProbeTimeout), time.NewTicker(s.opts.Probe)
+	defer deadline.Stop()
+	defer again.Stop()
+	for {
+		changed, p := s.election()
+		if p.Known().Timeline >= timeline {
+			return p
+		}
+		for _, n := range s.nodes {
+			n.probeNow()
+		}
+		select {
+		case <-changed:
+		case <-again.C:
+		case <-deadline.C:
+			return p
+		case <-ctx.Done():
+			return p
+		}
 	}
 }
 
@@ -257,8 +285,8 @@ func (s *Store) pick(need position.Token, tried uint64) (best *node) {
 	return best
 }
 
-// reached reports whether a replica is known to have what a read needs. Who needs nothing of this system still gets nothing that
-// is older than MaxLag.
+// reached reports whether a replica is known to have what a read needs. What a position of another system stands for is not
+// known here. Who needs nothing still gets nothing that is older than MaxLag.
 func (s *Store) reached(n *node, need position.Token) bool {
 	if !n.answered.Load() {
 		return false
@@ -269,6 +297,9 @@ func (s *Store) reached(n *node, need position.Token) bool {
 			return true
 		}
 		n.probeNow() // it may be there by now, for the next
+		return false
+	}
+	if len(need) > 0 {
 		return false
 	}
 	return time.Since(time.Unix(0, n.level.Load())) <= s.opts.MaxLag

@@ -55,6 +55,10 @@ END $$;
 
 -- Users. Handles come with their key (in lower case) and the bucket that follows from the name.
 
+-- lock_ref makes those take turns who make or change the user of a ref. It comes before all other locks.
+CREATE FUNCTION lock_ref(p_ref text) RETURNS void LANGUAGE sql AS
+	$$ SELECT pg_advisory_xact_lock(hashtextextended('user_ref ' || p_ref, 0)) $$;
+
 CREATE FUNCTION add_user(p_handle text, p_key text, p_ref text, p_bucket integer, p_name text, p_avatar_url text, p_email text,
 	p_password_hash text, p_admin boolean, p_at timestamptz) RETURNS users LANGUAGE plpgsql AS $$
 DECLARE
@@ -64,6 +68,7 @@ BEGIN
 	u.id := next_id(p_bucket, 0, p_at);
 	u.handle := p_handle;
 	IF p_ref <> '' THEN
+		PERFORM lock_ref(p_ref);
 		INSERT INTO user_refs (ref, user_id) VALUES (p_ref, u.id) ON CONFLICT DO NOTHING;
 		IF NOT FOUND THEN
 			PERFORM refuse('FR002', 'ref', 'is taken');
@@ -135,7 +140,7 @@ CREATE FUNCTION upsert_user(p_handle text, p_key text, p_ref text, p_bucket inte
 DECLARE
 	found_id bigint;
 BEGIN
-	PERFORM pg_advisory_xact_lock(hashtextextended('user_ref ' || p_ref, 0));
+	PERFORM lock_ref(p_ref);
 	SELECT user_id INTO found_id FROM user_refs WHERE ref = p_ref;
 	created := NOT FOUND;
 	IF created THEN
@@ -490,24 +495,43 @@ BEGIN
 	RETURN k;
 END $$;
 
--- erase_user removes a user and all that the user wrote, and names what it touched. Sessions were ended before.
+-- neighbors_of are the users who have an edge to or from a user.
+CREATE FUNCTION neighbors_of(p_user bigint) RETURNS SETOF bigint LANGUAGE sql AS $$
+	SELECT followee FROM follows WHERE follower = p_user
+	UNION SELECT follower FROM followers WHERE followee = p_user
+	UNION SELECT blocked FROM blocks WHERE blocker = p_user
+	UNION SELECT blocker FROM blocked_by WHERE blocked = p_user
+	UNION SELECT muted FROM mutes WHERE muter = p_user
+	UNION SELECT muter FROM mutes WHERE muted = p_user
+$$;
+
+-- begin_erasure locks a user, so that nothing new can belong to it, and ends its sessions.
+CREATE FUNCTION begin_erasure(p_user bigint) RETURNS SETOF sessions LANGUAGE plpgsql AS $$
+DECLARE
+	v_ref text;
+BEGIN
+	SELECT ref INTO v_ref FROM users WHERE id = p_user; -- it never changes
+	IF v_ref <> '' THEN
+		PERFORM lock_ref(v_ref);
+	END IF;
+	PERFORM FROM users WHERE id = p_user FOR UPDATE;
+	-- Neighbors with it, in the order of all who lock several. Those who come until it is locked alone are locked after it.
+	PERFORM FROM user_counts WHERE id = ANY (ARRAY(SELECT neighbors_of(p_user)) || p_user) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM FROM user_counts WHERE id = p_user FOR UPDATE;
+	IF NOT FOUND THEN
+		PERFORM refuse('FR001', 'user', '');
+	END IF;
+	RETURN QUERY SELECT * FROM end_sessions(p_user);
+END $$;
+
+-- erase_user removes a user and all that the user wrote, and names what it touched. It comes after begin_erasure.
 CREATE FUNCTION erase_user(p_user bigint, OUT posts bigint[], OUT neighbors bigint[], OUT parents bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
 	v bigint;
 	liked bigint[];
 	commented bigint[];
 BEGIN
-	PERFORM FROM user_counts WHERE id = p_user FOR UPDATE;
-	IF NOT FOUND THEN
-		PERFORM refuse('FR001', 'user', '');
-	END IF;
-	SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO neighbors FROM (
-		SELECT followee AS id FROM follows WHERE follower = p_user
-		UNION SELECT follower FROM followers WHERE followee = p_user
-		UNION SELECT blocked FROM blocks WHERE blocker = p_user
-		UNION SELECT blocker FROM blocked_by WHERE blocked = p_user
-		UNION SELECT muted FROM mutes WHERE muter = p_user
-		UNION SELECT muter FROM mutes WHERE muted = p_user) AS n;
+	SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO neighbors FROM neighbors_of(p_user) AS id;
 	PERFORM FROM user_counts WHERE id = ANY (neighbors) ORDER BY id FOR NO KEY UPDATE;
 	UPDATE user_counts SET followers = followers - 1 WHERE id IN (SELECT followee FROM follows WHERE follower = p_user);
 	UPDATE user_counts SET following = following - 1 WHERE id IN (SELECT follower FROM followers WHERE followee = p_user);
@@ -555,7 +579,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION erase_user, revoke_key, create_key, end_session, touch_session, create_session, delete_comment, create_comment,
+DROP FUNCTION erase_user, begin_erasure, neighbors_of, revoke_key, create_key, end_session, touch_session, create_session, delete_comment, create_comment,
 	unlike_post, like_post, need_post, delete_post, forget_posts, edit_post, create_post, unmute, mute, unblock, block, unfollow,
-	end_follow, follow, add_follow, set_password, end_sessions, upsert_user, update_user, create_user, add_user, keep_claim,
+	end_follow, follow, add_follow, set_password, end_sessions, upsert_user, update_user, create_user, add_user, lock_ref, keep_claim,
 	claim_key, need_apart, need_user, lock_users;

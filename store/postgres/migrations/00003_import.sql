@@ -3,22 +3,35 @@
 -- What an import calls, once per chunk. Chunks of one database take turns.
 
 -- +goose StatementBegin
+-- lock_imported locks the users of a chunk. Where one was erased since it was found, the chunk is to be repeated.
+CREATE FUNCTION lock_imported(p_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM user_counts WHERE id = ANY (p_ids) ORDER BY id FOR NO KEY UPDATE;
+	IF EXISTS (SELECT FROM unnest(p_ids) AS id WHERE NOT EXISTS (SELECT FROM user_counts c WHERE c.id = id.id)) THEN
+		RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'a user of the chunk was erased';
+	END IF;
+END $$;
+
 CREATE FUNCTION import_users(p_handles text[], p_keys text[], p_buckets integer[], p_at timestamptz)
 	RETURNS TABLE (handle text, user_id bigint, created boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	i integer;
 	u users;
 BEGIN
-	FOR i IN 1 .. cardinality(p_handles) LOOP
-		handle := p_keys[i];
-		SELECT h.user_id INTO user_id FROM handles h WHERE h.handle = p_keys[i];
-		created := NOT FOUND;
-		IF created THEN
-			u := add_user(p_handles[i], p_keys[i], '', p_buckets[i], p_handles[i], '', '', '', false, p_at);
-			user_id := u.id;
-		END IF;
-		RETURN NEXT;
-	END LOOP;
+	BEGIN
+		FOR i IN 1 .. cardinality(p_handles) LOOP
+			handle := p_keys[i];
+			SELECT h.user_id INTO user_id FROM handles h WHERE h.handle = p_keys[i];
+			created := NOT FOUND;
+			IF created THEN
+				u := add_user(p_handles[i], p_keys[i], '', p_buckets[i], p_handles[i], '', '', '', false, p_at);
+				user_id := u.id;
+			END IF;
+			RETURN NEXT;
+		END LOOP;
+	EXCEPTION WHEN SQLSTATE 'FR002' THEN -- who signs up at this moment is met when the chunk is repeated
+		RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'a user of the chunk signed up';
+	END;
 END $$;
 
 CREATE FUNCTION import_follows(p_followers bigint[], p_followees bigint[], p_at timestamptz)
@@ -26,7 +39,7 @@ CREATE FUNCTION import_follows(p_followers bigint[], p_followees bigint[], p_at 
 DECLARE
 	i integer;
 BEGIN
-	PERFORM FROM user_counts WHERE id = ANY (p_followers || p_followees) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM lock_imported(p_followers || p_followees);
 	FOR i IN 1 .. cardinality(p_followers) LOOP
 		follower := p_followers[i];
 		followee := p_followees[i];
@@ -46,7 +59,7 @@ CREATE FUNCTION import_posts(p_authors bigint[], p_firsts bigint[], p_hashes byt
 DECLARE
 	i integer;
 BEGIN
-	PERFORM FROM user_counts WHERE id = ANY (p_authors) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM lock_imported(p_authors);
 	FOR i IN 1 .. cardinality(p_authors) LOOP
 		author := p_authors[i];
 		CONTINUE WHEN EXISTS (SELECT FROM imported WHERE hash = p_hashes[i]);
@@ -70,4 +83,4 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION import_posts, import_follows, import_users;
+DROP FUNCTION import_posts, import_follows, import_users, lock_imported;

@@ -1,0 +1,9 @@
+package postgres
+
+import "context"
+
+// Faults is one round of Verify: how much is wrong, and what mends that.
+func (d *DB) Faults(ctx context.Context) (n int, mend func() error, err error) {
+	_, faults, err := d.check(ctx, 0)
+	return len(faults), func() error { return d.mend(ctx, faults) }, err
+}
