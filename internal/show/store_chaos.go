@@ -53,7 +53,6 @@ func measureChaos(ctx context.Context, l *lab) (outcome, error) {
 		}
 		slowest = max(slowest, took)
 	}
-	const built = false // the issue wants app processes
 	met := green && enough && violations == 0 && share >= 70 && caught == chaosRuns && slowest <= time.Second && lost == 0
 	verdict := "all aims met at this level"
 	if !met {
@@ -62,6 +61,6 @@ func measureChaos(ctx context.Context, l *lab) (outcome, error) {
 	return outcome{
 		fmt.Sprintf("%.0f violations in %.0f reads of %d runs, at least %.1f %% on replicas, a random router violated in %.0f of %d, first write after at most %s, %.0f of %.0f acknowledged writes lost; %s: three routers in one process; over HTTP with Redis, and a reader without a token: not built",
 			violations, reads, chaosRuns, share, caught, chaosRuns, ms(slowest), lost, writes, verdict),
-		built && met,
+		false, // it is to be shown over app processes
 	}, nil
 }

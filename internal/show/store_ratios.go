@@ -211,7 +211,7 @@ func (w *storeWorld) hotCounter(ctx context.Context, l *lab) ([]ratio, error) {
 		return nil, err
 	}
 	r := against("hot counter / UPDATE", 15, like, plain)
-	r.said += fmt.Sprintf("; each like is a transaction of its own: durable coalescing is not built; %d of %d likes and %d of %d updates counted, kill -9 not tried",
+	r.said += fmt.Sprintf("; likes are facts with their changes and share transactions; %d of %d likes and %d of %d updates counted; kill -9 not tried here",
 		counts[post].Likes, len(w.actors), counts[post].Comments, added.Load())
 	if counts[post].Likes != int64(len(w.actors)) || counts[post].Comments != added.Load() {
 		return nil, fmt.Errorf("the counter is wrong: %s", r.said)
