@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,6 +40,46 @@ func (l *lab) goTests(ctx context.Context, run string, packages ...string) (*tes
 	return r, nil
 }
 
+// benchmark runs one for n rounds and gives its figures by their units.
+func (l *lab) benchmark(ctx context.Context, name string, n int, folder string) (map[string]float64, error) {
+	out, err := l.tool(ctx, "go", "test", "-run=^$", "-bench=^"+name+"$", fmt.Sprintf("-benchtime=%dx", n), folder).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("go test -bench %s: %w\n%s", name, err, out)
+	}
+	figures := map[string]float64{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || !strings.HasPrefix(fields[0], name) {
+			continue
+		}
+		for i := 2; i+1 < len(fields); i += 2 {
+			if figures[fields[i+1]], err = strconv.ParseFloat(fields[i], 64); err != nil {
+				return nil, fmt.Errorf("read what %s says: %w\n%s", name, err, line)
+			}
+		}
+	}
+	return figures, nil
+}
+
+// numbers reads the figures that a test logged: those that the groups of a pattern find, of each line that it finds.
+func (r *testReport) numbers(pattern *regexp.Regexp) (lines [][]float64, err error) {
+	for _, found := range pattern.FindAllStringSubmatch(r.said.String(), -1) {
+		var line []float64
+		for _, text := range found[1:] {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return nil, fmt.Errorf("read %q: %w", found[0], err)
+			}
+			line = append(line, n)
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("the tests do not say %s\n%s", pattern, r.said.String())
+	}
+	return lines, nil
+}
+
 // print shows a report and counts its cases.
 func (r *testReport) print(l *lab) (passed, cases int) {
 	for _, s := range r.suites {
@@ -63,6 +105,7 @@ type testReport struct {
 	suites []*testSuite
 	leaves map[string]bool // by package and test: nothing ran inside it
 	failed bool            // go test did
+	said   strings.Builder // by all tests
 }
 
 // testEvent is a line of go test -json (go doc test2json).
@@ -95,6 +138,7 @@ func (r *testReport) take(e testEvent) {
 			r.leaves[outer] = false
 		}
 	case "output":
+		r.said.WriteString(e.Output)
 		if _, reason, found := strings.Cut(e.Output, "left out: "); found {
 			r.suite(e.Package, top).note("left out: %s: %s", name, reason)
 		} else if _, did, found := strings.Cut(e.Output, ".go:"); found && !inner {

@@ -12,8 +12,8 @@
 //
 // Invariants: every figure is measured in this run, by driving the freshet
 // binary from outside (processes, HTTP, CSV files), which is built first, or, for
-// cache, by programs and processes of several stacks on real servers; aims stand
-// beside their point's code and nowhere else. What is expected of feeds comes from
+// cache and store, by programs and tests on real servers; aims stand beside their
+// point's code and nowhere else, and what is not built is short. What is expected of feeds comes from
 // package naive or from a ledger of what was acknowledged, and what is expected of
 // a cache from the simulated source, never from what is measured. Data lies on a
 // disk, not in memory.
@@ -124,7 +124,7 @@ func choose(points []point, only string) ([]point, error) {
 	return chosen, nil
 }
 
-func names() []string { return []string{"skeleton", "cache"} }
+func names() []string { return []string{"skeleton", "cache", "store"} }
 
 // pointsOf gives the points of an issue, nil for one that is not known.
 func pointsOf(name string) []point {
@@ -133,6 +133,8 @@ func pointsOf(name string) []point {
 		return skeleton()
 	case "cache":
 		return cachePoints()
+	case "store":
+		return storePoints()
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,5 +213,56 @@ func TestForgedTokensDiffer(t *testing.T) {
 		if forged := flip(token); forged == token || len(forged) != len(token) {
 			t.Errorf("the forgery of %q is %q", token, forged)
 		}
+	}
+}
+
+// A figure that a test did not log is no figure.
+func TestFiguresThatTestsLog(t *testing.T) {
+	t.Parallel()
+	said := func(line string) *testReport {
+		r, err := readTests(strings.NewReader(`{"Action":"output","Package":"p","Test":"T","Output":"` + line + `\n"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	chaos := "    chaos_test.go:1: 27723 reads, 1 without an own write, 2 back in time; 3175 writes acknowledged, 3 lost; 26 errors; " +
+		"73.1 % on replicas; a random replica: 666 of 5429 stale; first write 259.540161ms after the promotion"
+	for line, want := range map[string][]float64{
+		chaos:                            {27723, 1, 2, 3175, 3, 73.1, 666, 5429},
+		"27723 reads, all of them right": nil,
+	} {
+		got, err := said(line).numbers(chaosSaid)
+		if (err == nil) != (want != nil) || err == nil && !slices.Equal(got[0], want) {
+			t.Errorf("%s: %v, %v", line, got, err)
+		}
+	}
+	if got, err := said("5000 commits heard in 1.4s, 7 missed, 2 kills, 3 heard again").numbers(heardSaid); err != nil || !slices.Equal(got[0], []float64{5000, 7, 2}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestRatios(t *testing.T) {
+	t.Parallel()
+	calls := [2]atomic.Int64{}
+	contenders := [2]*contender{}
+	for i := range contenders {
+		contenders[i] = &contender{clients: 4, n: 8, worth: 2, do: func(context.Context, int) error { calls[i].Add(1); return nil }}
+	}
+	if err := takeTurns(t.Context(), 3, contenders[0], contenders[1]); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range contenders {
+		if len(c.rates) != 3 || calls[i].Load() != 4*8 {
+			t.Errorf("contender %d: %d rounds, %d calls, want 3 and those of one more", i, len(c.rates), calls[i].Load())
+		}
+	}
+	fast, slow := &contender{rates: []float64{10, 100, 30}}, &contender{rates: []float64{5, 10, 10}}
+	if got := times(fast, slow); got != 3 { // the median of 2, 10, 3
+		t.Errorf("%v times, want 3", got)
+	}
+	contenders[1].do = func(context.Context, int) error { return errors.New("broken") }
+	if err := takeTurns(t.Context(), 3, contenders[0], contenders[1]); err == nil {
+		t.Error("a contender that fails takes part")
 	}
 }
