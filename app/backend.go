@@ -37,12 +37,14 @@ type records interface {
 // backend is the store as the configuration chooses it, and what comes with it.
 type backend struct {
 	store    records
-	feed     store.ChangeFeed // nil: nobody tells of changes
-	consumer string           // the name under which this node follows it
-	backups  store.Backupper  // nil: the store has means of its own
+	feed     store.ChangeFeed
+	consumer string          // the name under which this node follows it
+	backups  store.Backupper // nil: the store has means of its own
 	newJobs  func(jobs.Options, map[string]jobs.Handler) jobs.Engine
 	position func() position.Position // up to where the store has committed, as far as is known without asking
 	database io.Closer
+	primary  *pgdb.DB       // of PostgreSQL
+	router   *replica.Store // where there are replicas
 }
 
 func (n *Node) openStore(ctx context.Context) error {
@@ -89,7 +91,7 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b := backend{database: db, position: db.Known, consumer: feedConsumer}
+	b := backend{database: db, primary: db, position: db.Known, consumer: feedConsumer}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.database.Close())
@@ -105,7 +107,7 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		b.store, b.database = router, closers{router, db}
+		b.store, b.router, b.database = router, router, closers{router, db}
 	}
 	held, err := db.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
 	if errors.Is(err, pgdb.ErrHeld) {
@@ -119,14 +121,13 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		return err
 	}
 	b.consumer += "-" + n.id
+	// Without the change feed a node would not hear of what others write, and serve it from its caches for as long as they hold it.
 	if logical, err := db.Logical(ctx); err != nil {
 		return err
-	} else if logical {
-		b.feed = first
-	} else {
-		n.log.Warn("the database's wal_level is not logical, so its change feed can't be followed: what other programs write is seen late",
-			"at most", n.cfg.Cache.MaxStale, "hint", "set wal_level = logical and restart the server")
+	} else if !logical {
+		return errors.New("the database's change feed can't be followed: set wal_level = logical and restart the server")
 	}
+	b.feed = first
 	b.newJobs = func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobspg.New(db, o, h) }
 	n.backend = b
 	return nil

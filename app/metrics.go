@@ -46,4 +46,23 @@ func (n *Node) writeMetrics(w io.Writer) {
 		one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
 		one("freshet_store_writes_total", "counter", "Writes in them.", writes)
 	}
+	if n.primary != nil {
+		p := n.primary.Pool().Stat()
+		one("freshet_store_connections", "gauge", "Connections to the primary.", p.TotalConns())
+		one("freshet_store_connections_busy", "gauge", "Those of them in use.", p.AcquiredConns())
+		one("freshet_store_connections_max", "gauge", "How many there may be.", p.MaxConns())
+		one("freshet_store_connection_waits_total", "counter", "Times that one had to be waited for.", p.EmptyAcquireCount())
+		one("freshet_store_connection_wait_seconds_total", "counter", "How long, in all.", p.EmptyAcquireWaitTime().Seconds())
+		slow, took := n.primary.Slow()
+		one("freshet_store_slow_total", "counter", "Statements on the primary that took 200 ms and more; the log has them.", slow)
+		one("freshet_store_slow_seconds_total", "counter", "How long these took, in all.", took.Seconds())
+	}
+	if n.router != nil {
+		r := n.router.Stats()
+		one("freshet_store_replica_reads_total", "counter", "Reads that replicas answered.", r.OnReplicas)
+		one("freshet_store_primary_reads_total", "counter", "Reads that went to the primary.", r.OnPrimary)
+		one("freshet_store_reads_retried_total", "counter", "Reads that failed on a replica and were asked elsewhere.", r.Retried)
+		one("freshet_store_failovers_total", "counter", "Changes of the primary.", r.Failovers)
+		one("freshet_store_ejected", "gauge", "Servers that don't answer.", r.Ejected)
+	}
 }

@@ -84,7 +84,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	// The embedded store has one process, this one: nothing changes behind its memory. Another's changes are told by its feed.
-	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil && n.feed != nil}); err != nil {
+	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil}); err != nil {
 		return err
 	}
 	n.jobs = n.newJobs(jobs.Options{

@@ -87,10 +87,11 @@ func TestOneNodeKeepsTimelines(t *testing.T) {
 
 // What can't work is refused with what to do about it.
 func TestBadPostgres(t *testing.T) {
-	server := testenv.StartPostgres(t)
+	server, plain := testenv.StartPostgres(t, "wal_level=logical"), testenv.StartPostgres(t)
 	for want, shards := range map[string]config.Shards{
 		"is the server running":   {{Primary: "postgres://postgres@127.0.0.1:1/x"}},
 		"CREATE DATABASE":         {{Primary: server.URL("missing")}},
+		"wal_level = logical":     {{Primary: plain.URL("postgres")}},
 		"this version serves one": {{Primary: server.URL("postgres")}, {Primary: server.URL("other")}},
 	} {
 		cfg := config.Default()
@@ -138,6 +139,13 @@ func TestServeOnReplicas(t *testing.T) {
 		r.wants(t, 200)
 		if !strings.Contains(string(r.body), text) {
 			t.Fatalf("got %s", r.body)
+		}
+	}
+	var text strings.Builder
+	n.writeMetrics(&text)
+	for _, name := range []string{"freshet_store_connections_max", "freshet_store_replica_reads_total", "freshet_store_ejected 0"} {
+		if !strings.Contains(text.String(), name) {
+			t.Errorf("the metrics lack %s", name)
 		}
 	}
 }

@@ -88,9 +88,7 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 		return nil, fmt.Errorf("start jobs: %w", err)
 	}
 	var group sync.WaitGroup
-	if n.feed != nil {
-		group.Go(func() { n.followChanges(ctx, n.consumer) })
-	}
+	group.Go(func() { n.followChanges(ctx, n.consumer) })
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
 	return group.Wait, nil

@@ -38,7 +38,9 @@ func (s setting) env() string {
 const envPrefix = "FRESHET_"
 
 func (s setting) secret() bool { return s.typ == reflect.TypeFor[Secret]() }
-func (s setting) list() bool   { return s.typ.Kind() == reflect.Slice && s.typ != reflect.TypeFor[Shards]() }
+func (s setting) list() bool {
+	return s.typ.Kind() == reflect.Slice && s.typ != reflect.TypeFor[Shards]()
+}
 
 // get returns the value of s in c, nil where it is not set.
 func (s setting) get(c *Config) any {

@@ -22,7 +22,7 @@ var server *testenv.Postgres
 
 func TestMain(m *testing.M) {
 	var scope testenv.Scope
-	server = testenv.StartPostgres(&scope)
+	server = testenv.StartPostgres(&scope, "deadlock_timeout=20ms")
 	code := m.Run()
 	scope.Close()
 	os.Exit(code)

@@ -86,6 +86,14 @@ func (l *slowLog) observe(ctx context.Context, query string, took time.Duration,
 	s.Last = time.Now()
 }
 
+// Slow counts the slow statements, and adds up how long they took.
+func (d *DB) Slow() (n int64, took time.Duration) {
+	for _, s := range d.SlowQueries() {
+		n, took = n+s.Count, took+s.Total
+	}
+	return n, took
+}
+
 // SlowQueries lists the slow statements, those that took most in total first.
 func (d *DB) SlowQueries() []SlowQuery {
 	l := d.slow

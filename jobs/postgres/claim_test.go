@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +65,24 @@ func TestAClaimReadsNoBacklog(t *testing.T) {
 		t.Errorf("%d claims read %d rows by scanning and %d index entries", claims, rows, entries)
 	}
 	t.Logf("%d index entries", entries)
+}
+
+// TestTurnsGoRound: each key with work has a turn in every round, and so have the
+// jobs without one, however many wait.
+func TestTurnsGoRound(t *testing.T) {
+	var order strings.Builder
+	e, _, _ := open(t, database(t), map[string]jobs.Handler{"k": func(_ context.Context, r jobs.Run) error {
+		order.WriteString(cmp.Or(r.Job().Key, "-"))
+		return nil
+	}}, jobs.Options{Workers: 1})
+	for key, n := range map[string]int{"a": 6, "b": 2, "": 5, "c": 3} {
+		enqueue(t, e, slices.Repeat([]freshet.Effect{{Kind: "k", Key: key}}, n)...)
+	}
+	start(t, e)
+	settle(t, e)
+	if got, want := order.String(), "abc-abc-ac-a-a-a"; got != want {
+		t.Errorf("turns went %s, want %s", got, want)
+	}
 }
 
 // TestVeryManyKeysAreHeld has more keys that nothing can be claimed of than a claim

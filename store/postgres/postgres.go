@@ -46,6 +46,8 @@ type DB struct {
 	posts    *joiner[freshet.Post]
 	counts   *joiner[counted]
 	comments *joiner[freshet.Comment]
+	likes    *coalescer
+	unlikes  *coalescer
 }
 
 var (
@@ -83,6 +85,7 @@ func New(ctx context.Context, db *pgdb.DB) (*DB, error) {
 // NewReplica serves a database that may be a replica, or down at the moment.
 func NewReplica(db *pgdb.DB) *DB {
 	d := &DB{db: db, feed: db.NewFeed(pgdb.FeedOptions{Publication: "freshet", Derive: derive})}
+	d.likes, d.unlikes = &coalescer{db: db, on: true}, &coalescer{db: db}
 	d.users = newJoiner(db, usersByID, scanUser, func(u freshet.User) freshet.ID { return u.ID })
 	d.posts = newJoiner(db, postsByID, scanPost, func(p freshet.Post) freshet.ID { return p.ID })
 	d.counts = newJoiner(db, countsByID, scanCounts, func(c counted) freshet.ID { return c.id })

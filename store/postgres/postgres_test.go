@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,14 +74,20 @@ func removeConsumers(db *postgres.DB, file *pgdb.DB) error {
 }
 
 func TestContract(t *testing.T) {
-	files := make(map[store.Store]*pgdb.DB)
+	url := server.CreateDatabase(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	db, file := openAt(t, url, pgdb.Options{})
 	storetest.Run(t, func(t *testing.T) store.Store {
-		db, file := open(t)
-		files[db] = file
+		server.Empty(t, name)
+		t.Cleanup(func() {
+			if err := removeConsumers(db, file); err != nil {
+				t.Error(err)
+			}
+		})
 		return db
 	}, storetest.Options{
-		Effects: func(t testing.TB, s store.Store) []freshet.Effect {
-			rows, err := files[s].Pool().Query(t.Context(), "SELECT kind, key, subject, args, coalesce(run_at, 'epoch') FROM jobs ORDER BY created_at, id")
+		Effects: func(t testing.TB, _ store.Store) []freshet.Effect {
+			rows, err := file.Pool().Query(t.Context(), "SELECT kind, key, subject, args, coalesce(run_at, 'epoch') FROM jobs ORDER BY created_at, id")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,12 +100,12 @@ func TestContract(t *testing.T) {
 			}
 			return effects
 		},
-		Drift: func(t testing.TB, s store.Store, user, post freshet.ID) {
+		Drift: func(t testing.TB, _ store.Store, user, post freshet.ID) {
 			for query, id := range map[string]freshet.ID{
 				"UPDATE user_counts SET followers = followers + 1 WHERE id = $1": user,
 				"UPDATE post_counts SET likes = likes - 1 WHERE id = $1":         post,
 			} {
-				if _, err := files[s].Pool().Exec(t.Context(), query, int64(id)); err != nil {
+				if _, err := file.Pool().Exec(t.Context(), query, int64(id)); err != nil {
 					t.Fatal(err)
 				}
 			}

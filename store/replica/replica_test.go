@@ -78,19 +78,12 @@ func (c *cluster) openDatabase(t testing.TB, name string, o replica.Options) *re
 	return s
 }
 
-// empty removes all rows of a database of freshet's: sooner than making another.
-const empty = `DO $$ DECLARE tables text; BEGIN
-	SELECT string_agg(format('freshet.%I', tablename), ', ') INTO tables FROM pg_tables
-		WHERE schemaname = 'freshet' AND tablename NOT LIKE 'migrations_%';
-	EXECUTE 'TRUNCATE ' || tables;
-END $$`
-
 func TestContract(t *testing.T) {
 	name := shared.createDatabase(t)
 	s := shared.openDatabase(t, name, replica.Options{})
 	var began position.Token
 	storetest.Run(t, func(t *testing.T) store.Store {
-		shared.servers[0].Exec(t, name, empty)
+		shared.servers[0].Empty(t, name)
 		at, _, err := s.Where(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -11,32 +11,6 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-// Like notes that actor likes a post.
-func (d *DB) Like(ctx context.Context, actor, post freshet.ID, w store.Write) (count int64, changed bool, at position.Token, err error) {
-	at, err = d.write(ctx, w, pgdb.Call{
-		SQL:  "SELECT count, changed FROM like_post($1, $2, $3)",
-		Args: []any{int64(actor), int64(post), d.db.Now()},
-		Scan: func(r pgx.Rows) error { return r.Scan(&count, &changed) },
-	})
-	return count, changed, at, err
-}
-
-// Unlike takes a like back.
-func (d *DB) Unlike(ctx context.Context, actor, post freshet.ID, w store.Write) (count int64, changed bool, at position.Token, err error) {
-	at, err = d.write(ctx, w, pgdb.Call{
-		SQL:  "SELECT count, changed FROM unlike_post($1, $2)",
-		Args: []any{int64(actor), int64(post)},
-		Scan: func(r pgx.Rows) error { return r.Scan(&count, &changed) },
-	})
-	return count, changed, at, err
-}
-
-// LikedBy lists the posts that a user likes, from the highest id.
-func (d *DB) LikedBy(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.ID, error) {
-	return list(ctx, d, scanID, "SELECT post FROM likes WHERE user_id = $1 AND post < $2 ORDER BY post DESC LIMIT $3",
-		int64(user), from(before), limit)
-}
-
 const (
 	commentColumns = "id, post, author, text, created_at"
 	commentsByID   = "SELECT " + commentColumns + " FROM comments WHERE id = ANY ($1::bigint[])"

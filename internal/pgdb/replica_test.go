@@ -1,0 +1,107 @@
+package pgdb_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshet/freshet/internal/pgdb"
+	"github.com/freshet/freshet/internal/testenv"
+	"github.com/freshet/freshet/position"
+)
+
+// pair is a primary and a replica.
+func pair(t *testing.T) (primary, follower *pgdb.DB) {
+	t.Helper()
+	first := testenv.StartPostgres(t)
+	servers := []*testenv.Postgres{first, first.StartReplica(t, "r1")}
+	var both [2]*pgdb.DB
+	for i := range both {
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			db, err := pgdb.Open(t.Context(), servers[i].URL("postgres"), pgdb.Options{})
+			if err == nil {
+				t.Cleanup(func() { db.Close() })
+				both[i] = db
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	if _, err := both[0].Write(t.Context(), pgdb.Call{SQL: "CREATE TABLE t (n bigint)"}); err != nil {
+		t.Fatal(err)
+	}
+	return both[0], both[1]
+}
+
+// arrive waits until a replica has reached a position.
+func arrive(t *testing.T, db *pgdb.DB, at position.Position, within time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(within); ; {
+		w, err := db.Where(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.At.Reached(at) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the replica is at %+v and does not come to %+v", w.At, at)
+		}
+	}
+}
+
+// A position that is asked for in the transaction of the write stands before its commit: a replica that has reached it may
+// not show the write.
+func TestAPositionIsBehindItsCommit(t *testing.T) {
+	primary, follower := pair(t)
+	for n := range 300 {
+		at, err := primary.Write(t.Context(), pgdb.Call{SQL: "INSERT INTO t VALUES ($1)", Args: []any{n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrive(t, follower, at, 10*time.Second)
+		seen := 0
+		if err := follower.Read(t.Context(), "SELECT count(*) FROM t WHERE n = $1", []any{n}, func(r pgx.Rows) error { return r.Scan(&seen) }); err != nil {
+			t.Fatal(err)
+		}
+		if seen != 1 {
+			t.Fatalf("write %d is not there where its position has been reached", n)
+		}
+	}
+}
+
+// The insert position at the end of a page stands behind the next page's header, where no replica comes until somebody else
+// writes. The flushed one does not.
+func TestAPositionAtTheEndOfAPageIsReached(t *testing.T) {
+	const page = 8192
+	primary, follower := pair(t)
+	message := func(length uint64) uint64 {
+		at, err := primary.Write(t.Context(), pgdb.Call{SQL: "SELECT pg_logical_emit_message(true, 'x', $1)", Args: []any{strings.Repeat("x", int(length))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrive(t, follower, at, 2*time.Second)
+		return at.Offset
+	}
+	ends := 0
+	for try := 0; try < 400 && ends < 3; try++ {
+		before := message(8)
+		grown := message(8) - before // of the shortest, with its commit
+		left := page - (before+grown)%page
+		if left < grown+8 || left > page-512 {
+			continue
+		}
+		if message(8+left-grown)%page == 0 {
+			ends++
+		}
+	}
+	if ends == 0 {
+		t.Fatal("no write ended on a page's end: the test shows nothing")
+	}
+}
