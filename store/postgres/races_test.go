@@ -52,6 +52,7 @@ func sound(t *testing.T, db *postgres.DB) {
 const signUp = "SELECT create_user($1, $1, $2, 5, 'From the app', '', '', '', false, NULL)"
 
 func TestNothingOutlivesAnErasure(t *testing.T) {
+	db, file := open(t)
 	for name, held := range map[string]string{
 		"session": "SELECT create_session($1, '\\x01', false, '', NULL, NULL, now(), NULL)",
 		"handle":  "SELECT update_user($1, 'ida', 'ida', NULL, NULL, NULL, NULL)",
@@ -59,7 +60,6 @@ func TestNothingOutlivesAnErasure(t *testing.T) {
 		"key":     "SELECT set_password($1, 'hash', false)",
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, file := open(t)
 			ada := newUser(t, db, "ada")
 			var gone store.Erased
 			during(t, file, func() (err error) {
@@ -73,7 +73,10 @@ func TestNothingOutlivesAnErasure(t *testing.T) {
 			if name == "post" && len(gone.Posts) != 1 {
 				t.Errorf("%d posts gone, want 1", len(gone.Posts))
 			}
-			newUser(t, db, "ida")
+			ida := newUser(t, db, "ida") // nobody is called so
+			if _, _, err := db.EraseUser(t.Context(), ida, store.Write{}); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }
@@ -82,22 +85,24 @@ func TestNothingOutlivesAnErasure(t *testing.T) {
 func TestAnErasureIsOvertaken(t *testing.T) {
 	posts := []store.ImportedPost{{Author: "ada", Millis: 1000, CreatedAt: time.Date(2000, 1, 1, 0, 0, 1, 0, time.UTC), Text: "old"}}
 	follows := []store.ImportedFollow{{Follower: "bob", Followee: "ada"}}
-	for name, write := range map[string]func(*testing.T, *postgres.DB) error{
-		"upsert": func(t *testing.T, db *postgres.DB) error {
+	db, file := open(t)
+	newUser(t, db, "bob")
+	for name, write := range map[string]func(*testing.T) error{
+		"upsert": func(t *testing.T) error {
 			_, created, _, err := db.UpsertUser(t.Context(), freshet.NewUser{Handle: "ada", Ref: "7"}, store.Write{})
 			if err == nil && !created {
 				t.Error("the user was there")
 			}
 			return err
 		},
-		"posts": func(t *testing.T, db *postgres.DB) error {
+		"posts": func(t *testing.T) error {
 			n, err := db.ImportPosts(t.Context(), posts)
 			if err == nil && (n.Posts != 1 || n.Users != 1) {
 				t.Errorf("imported %+v, want a post and its author", n)
 			}
 			return err
 		},
-		"follows": func(t *testing.T, db *postgres.DB) error {
+		"follows": func(t *testing.T) error {
 			n, err := db.ImportFollows(t.Context(), follows)
 			if err == nil && (n.Follows != 1 || n.Users != 1) {
 				t.Errorf("imported %+v, want a follow and the followee", n)
@@ -106,14 +111,19 @@ func TestAnErasureIsOvertaken(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, file := open(t)
-			newUser(t, db, "bob")
-			ada, _, err := db.CreateUser(t.Context(), freshet.NewUser{Handle: "ada", Ref: "7"}, store.Write{})
+			ada, created, _, err := db.UpsertUser(t.Context(), freshet.NewUser{Handle: "ada", Ref: "7"}, store.Write{})
+			if err != nil || !created {
+				t.Fatal(created, err)
+			}
+			during(t, file, func() error { return write(t) }, "SELECT erase_user($1) FROM (SELECT count(*) FROM begin_erasure($1)) AS begun", int64(ada.ID))
+			sound(t, db)
+			again, err := db.UserByHandle(t.Context(), "ada")
 			if err != nil {
 				t.Fatal(err)
 			}
-			during(t, file, func() error { return write(t, db) }, "SELECT erase_user($1) FROM (SELECT count(*) FROM begin_erasure($1)) AS begun", int64(ada.ID))
-			sound(t, db)
+			if _, _, err := db.EraseUser(t.Context(), again, store.Write{}); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }

@@ -140,12 +140,16 @@ func TestWritesAtATime(t *testing.T) {
 				a, b := freshet.ID(ids[i].Load()), freshet.ID(ids[rng.IntN(users)].Load())
 				about := freshet.ID(post.Load())
 				wr := store.Write{Effects: []freshet.Effect{{Kind: "k", Key: "key", Unique: fmt.Sprint("once ", rng.IntN(3))}}}
+				alone := store.Write{}
+				if rng.IntN(2) == 0 {
+					alone = wr // a like with effects shares no transaction
+				}
 				var err error
 				switch rng.IntN(16) {
 				case 0, 1, 2:
-					_, _, _, err = db.Like(t.Context(), a, about, wr)
+					_, _, _, err = db.Like(t.Context(), a, about, alone)
 				case 3:
-					_, _, _, err = db.Unlike(t.Context(), a, about, wr)
+					_, _, _, err = db.Unlike(t.Context(), a, about, alone)
 				case 4, 5:
 					var c freshet.Comment
 					if c, _, err = db.CreateComment(t.Context(), freshet.NewComment{Author: a, Post: about, Text: "x"}, wr); err == nil {
