@@ -18,7 +18,7 @@ import (
 //
 // What was read has everything up to low, so a cache may keep it as of there. It has nothing above high, so who has seen it
 // sees nothing older where high has been reached. So what happens under one Reading sees its own writes and never goes back
-// in time. A Reading is safe for concurrent use; a nil one takes part in nothing.
+// in time. A primary reports no low: it has all that is acknowledged, and that is not a position. A Reading is safe for concurrent use; a nil one takes part in nothing.
 type Reading struct {
 	need Token
 

@@ -100,7 +100,13 @@ func (d *DB) Read(ctx context.Context, query string, args []any, scan func(pgx.R
 			low := d.Known()
 			var high Where
 			if high, err = d.flight(ctx, []Call{{SQL: query, Args: args, Scan: once}}); err == nil {
-				reading.Report(position.Token{low}, position.Token{high.At})
+				// What the primary has flushed may wait for a standby yet, and then nobody sees it: no low is known there. It has
+				// what was acknowledged, and so all that a read may need.
+				if high.Writable {
+					reading.Report(nil, position.Token{high.At})
+				} else {
+					reading.Report(position.Token{low}, position.Token{high.At})
+				}
 			}
 		}
 		if err == nil || seen || try > 0 || !again(err) {

@@ -105,3 +105,27 @@ func TestAPositionAtTheEndOfAPageIsReached(t *testing.T) {
 		t.Fatal("no write ended on a page's end: the test shows nothing")
 	}
 }
+
+// A primary whose commits wait for a standby has flushed what nobody sees yet: its reads must not claim to have it.
+func TestAPrimaryClaimsNoLow(t *testing.T) {
+	first := testenv.StartPostgres(t)
+	replica := first.StartReplica(t, "r1")
+	for i, s := range []*testenv.Postgres{first, replica} {
+		db, err := pgdb.Open(t.Context(), s.URL("postgres"), pgdb.Options{})
+		for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+			db, err = pgdb.Open(t.Context(), s.URL("postgres"), pgdb.Options{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		ctx, reading := position.WithReading(t.Context(), nil)
+		if err := db.Read(ctx, "SELECT 1", nil, func(pgx.Rows) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, claims := reading.Low(); claims != (i == 1) || len(reading.High()) != 1 {
+			t.Errorf("server %d: claims a low: %v; high %v", i, claims, reading.High())
+		}
+	}
+}

@@ -92,16 +92,19 @@ func (d *DB) ByAuthor(ctx context.Context, author, before freshet.ID, limit int)
 }
 
 // home looks at heads first: of the authors whose newest post is below the cursor only as many as the page is long can be on
-// it, those with the highest heads; the others have posts on both sides of the cursor. Each of them is one look into the index.
-const home = `WITH heads AS (
+// it, those with the highest heads; the others have posts on both sides of the cursor. Where there are as many, these heads fill
+// a page, so nothing below the lowest of them is looked at: one step into the index for each author, and one for each row.
+const home = `WITH heads AS MATERIALIZED (
 		SELECT c.id, c.head FROM (SELECT followee AS id FROM follows WHERE follower = $1 UNION ALL SELECT $1::bigint) AS f
 		JOIN user_counts c USING (id) WHERE c.head > 0
+	), below AS MATERIALIZED (
+		SELECT id, head FROM heads WHERE head < $2 ORDER BY head DESC LIMIT $3
 	), near AS (
-		(SELECT id FROM heads WHERE head < $2 ORDER BY head DESC LIMIT $3)
-		UNION ALL SELECT id FROM heads WHERE head >= $2
+		SELECT id FROM below UNION ALL SELECT id FROM heads WHERE head >= $2
 	)
 	SELECT p.id, near.id FROM near
-	CROSS JOIN LATERAL (SELECT id FROM posts WHERE author = near.id AND id < $2 ORDER BY id DESC LIMIT $3) p
+	CROSS JOIN LATERAL (SELECT id FROM posts WHERE author = near.id AND id < $2
+		AND id >= (SELECT CASE WHEN count(*) = $3 THEN min(head) ELSE 0 END FROM below) ORDER BY id DESC LIMIT $3) p
 	ORDER BY p.id DESC LIMIT $3`
 
 // Home is the pull query.
