@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,12 +162,32 @@ func TestAFullChunkIsNotTheHead(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
+	held := &heldFeed{ChangeFeed: n.feed, next: make(chan struct{})}
+	n.feed = held
 	n.follows(t, "node")
-	n.awaitsTrust(t, true)
-	if took := time.Since(began); took < fleetStale/4 {
-		t.Errorf("memory is trusted after %v", took)
+	for held.calls.Load() < 2 { // the first has told a full chunk
+		time.Sleep(time.Millisecond)
 	}
+	time.Sleep(20 * time.Millisecond)
+	if n.stack.Health().Trusted {
+		t.Error("memory is trusted before it is known that there is no more")
+	}
+	close(held.next)
+	n.awaitsTrust(t, true)
+}
+
+// heldFeed has its second call wait.
+type heldFeed struct {
+	store.ChangeFeed
+	calls atomic.Int64
+	next  chan struct{}
+}
+
+func (f *heldFeed) Changes(ctx context.Context, consumer string, after position.Position, limit int) ([]store.Change, error) {
+	if f.calls.Add(1) == 2 {
+		<-f.next
+	}
+	return f.ChangeFeed.Changes(ctx, consumer, after, limit)
 }
 
 // What was taken away is served by no node once that is acknowledged, also not by
