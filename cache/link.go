@@ -326,23 +326,24 @@ func (l *link) suspects(lease ID) bool {
 	defer l.mu.Unlock()
 	since, seen := l.leases[lease]
 	if !seen {
-		l.see(lease)
+		l.see(lease, time.Now())
 	}
 	return seen && time.Since(since) >= suspectAfter
 }
 
-// trust begins the time anew after which a lease is suspected.
+// trust lets a lease be for a quarter of the time after which it was suspected: its holder lived just now, but the load takes
+// long, and the sooner it is looked after the sooner its death is known.
 func (l *link) trust(lease ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.see(lease)
+	l.see(lease, time.Now().Add(-suspectAfter*3/4))
 }
 
-func (l *link) see(lease ID) {
+func (l *link) see(lease ID, at time.Time) {
 	if len(l.leases) >= leasesSeenMax {
 		clear(l.leases) // their time begins anew
 	}
-	l.leases[lease] = time.Now()
+	l.leases[lease] = at
 }
 
 // lapsed reports whether this node has been without the channel for longer than it trusts it. Others may have been without the
