@@ -1,6 +1,7 @@
 package pgdb
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -153,7 +154,7 @@ func (c *consumer) begin(after position.Position, st slotState) (from uint64, er
 	case after.IsZero():
 		c.confirmed = max(st.confirmed, c.confirmed)
 		from = c.confirmed
-	case after.Offset < st.confirmed && !idle:
+	case after.Offset < c.confirmed, after.Offset < st.confirmed && !idle:
 		return 0, c.lost("later changes were confirmed")
 	default:
 		from = after.Offset
@@ -181,6 +182,11 @@ func (c *consumer) follow(ctx context.Context, after position.Position, st slotS
 	raw, err := start(ctx, conn, c.slot, c.feed.opts.Publication, from)
 	if err != nil {
 		return errors.Join(err, conn.Close(ctx))
+	}
+	// Nobody else moves the slot from here on. Who had it before may have moved it since st was read, and the server would
+	// pass over what lies between without a word.
+	if now, err := c.state(ctx); err != nil || now.confirmed > st.confirmed {
+		return errors.Join(cmp.Or(err, errBusy), raw.Conn.Close())
 	}
 	s := &stream{c: c, at: at, conn: raw.Conn, front: raw.Frontend, ended: make(chan struct{})}
 	return c.feed.install(s, from, max(from, st.confirmed))
