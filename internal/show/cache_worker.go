@@ -40,7 +40,7 @@ type stampedeEvent struct {
 }
 
 const (
-	stampedeTTL   = 300 * time.Millisecond // of values that may be stale
+	stampedeTTL   = 3 * killedLoad // of values that may be stale: it counts from where their load begins
 	stampedeStale = time.Minute
 )
 
