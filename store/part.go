@@ -29,6 +29,7 @@ type Part interface {
 	Store
 	Mirrors
 	Names
+	DirectoryKeeper
 
 	// Elsewhere are the buckets that are not here; SetElsewhere changes that, durably. A new part has all.
 	Elsewhere(ctx context.Context) (Buckets, error)
@@ -145,4 +146,19 @@ type Name struct {
 	User    freshet.ID
 	Claim   freshet.ID // the one under which it was taken last
 	Pending bool       // the user's row decides whether it is the user's
+}
+
+// Directory says which part has which bucket. The part that is home keeps it, and a change of it raises its Epoch.
+type Directory struct {
+	Epoch  uint64
+	Parts  []uint64                // the systems of the parts' positions, home first
+	Owners [freshet.Buckets]uint16 // an index into Parts
+}
+
+// DirectoryKeeper is what makes a part fit to be home.
+type DirectoryKeeper interface {
+	// Directory gives what was kept last; Epoch zero: nothing was.
+	Directory(ctx context.Context) (Directory, error)
+	// SetDirectory keeps a directory whose Epoch is one above that of the last. Else it is a conflict.
+	SetDirectory(ctx context.Context, d Directory) error
 }
