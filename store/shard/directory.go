@@ -1,0 +1,189 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/store"
+)
+
+// directory is a [store.Directory] with what is asked of it often.
+type directory struct {
+	store.Directory
+	buckets []store.Buckets // of each part
+	missing store.Buckets   // on no part: the directory and the parts disagree
+}
+
+func newDirectory(d store.Directory, parts int) *directory {
+	out := &directory{Directory: d, buckets: make([]store.Buckets, parts)}
+	for bucket, owner := range d.Owners {
+		out.buckets[owner].Add(bucket)
+	}
+	return out
+}
+
+// nowhere is an error where a bucket is on no part.
+func (d *directory) nowhere() error {
+	if d.missing.Len() == 0 {
+		return nil
+	}
+	return fmt.Errorf("buckets %s are on no part: the part that the directory (epoch %d) names does not hold them", d.missing, d.Epoch)
+}
+
+// readDirectory loads the directory, or makes the first one, and checks that the parts are those that it names.
+func (s *Store) readDirectory(ctx context.Context) error {
+	if len(s.parts) == 0 || len(s.parts) > freshet.Buckets {
+		return fmt.Errorf("open shards: %d parts; want 1 to %d", len(s.parts), freshet.Buckets)
+	}
+	systems := make([]uint64, len(s.parts))
+	for i, p := range s.parts {
+		feed, ok := p.(store.ChangeFeed)
+		if !ok {
+			return fmt.Errorf("open shards: part %d is no change feed", i)
+		}
+		at, err := feed.FeedHead(ctx)
+		if err != nil {
+			return fmt.Errorf("open shards: part %d: %w", i, err)
+		}
+		if other := slices.Index(systems[:i], at.System); other >= 0 {
+			return fmt.Errorf("open shards: parts %d and %d are the same database", other, i)
+		}
+		systems[i] = at.System
+	}
+	d, err := s.home().Directory(ctx)
+	if err == nil && d.Epoch == 0 {
+		d, err = s.spread(ctx, systems)
+	}
+	if err == nil && len(d.Parts) < len(systems) && slices.Equal(d.Parts, systems[:len(d.Parts)]) {
+		d.Parts, d.Epoch = systems, d.Epoch+1 // parts were added, without buckets
+		if err = s.empty(ctx, len(d.Parts)); err == nil {
+			err = s.home().SetDirectory(ctx, d)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("open shards: %w", err)
+	}
+	if !slices.Equal(d.Parts, systems) {
+		return fmt.Errorf("open shards: store.shards names other databases than the directory of the first one, or in another order: its parts are %s, those given %s",
+			hexes(d.Parts), hexes(systems))
+	}
+	return s.check(ctx, newDirectory(d, len(s.parts)))
+}
+
+func hexes(systems []uint64) string {
+	out := make([]string, len(systems))
+	for i, n := range systems {
+		out[i] = fmt.Sprintf("%016x", n)
+	}
+	return strings.Join(out, " ")
+}
+
+// spread makes the first directory. The parts hear of it before home keeps it, so that whoever dies midway begins anew.
+func (s *Store) spread(ctx context.Context, systems []uint64) (d store.Directory, err error) {
+	d = store.Directory{Epoch: 1, Parts: systems}
+	users, err := s.home().ListUsers(ctx, 0, 1)
+	if err != nil {
+		return d, err
+	}
+	for bucket := range d.Owners {
+		if len(users) == 0 {
+			d.Owners[bucket] = uint16(bucket * len(s.parts) / freshet.Buckets)
+		}
+	}
+	if err := s.empty(ctx, 1); err != nil {
+		return d, err
+	}
+	dir := newDirectory(d, len(s.parts))
+	for i, p := range s.parts {
+		if err := p.SetElsewhere(ctx, dir.buckets[i].Complement()); err != nil {
+			return d, err
+		}
+	}
+	return d, s.home().SetDirectory(ctx, d)
+}
+
+// empty makes sure that the parts from one on hold nothing, and says so to those.
+func (s *Store) empty(ctx context.Context, from int) error {
+	for i, p := range s.parts[from:] {
+		users, err := p.ListUsers(ctx, 0, 1)
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			return fmt.Errorf("part %d has users, but is not in the directory: add an empty database", from+i)
+		}
+		if err := p.SetElsewhere(ctx, store.AllBuckets()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check notes the buckets that the parts do not hold although the directory says so. What lies on the others goes on.
+func (s *Store) check(ctx context.Context, d *directory) error {
+	for i, p := range s.parts {
+		elsewhere, err := p.Elsewhere(ctx)
+		if err != nil {
+			return fmt.Errorf("open shards: part %d: %w", i, err)
+		}
+		for _, bucket := range d.buckets[i].List() {
+			if elsewhere.Has(bucket) {
+				d.missing.Add(bucket)
+			}
+		}
+	}
+	if err := d.nowhere(); err != nil {
+		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", err)
+	}
+	s.dir.Store(d)
+	return nil
+}
+
+// refresh reads the directory again, unless somebody has done so since old.
+func (s *Store) refresh(ctx context.Context, old *directory) error {
+	if s.dir.Load() != old {
+		return nil
+	}
+	d, err := s.home().Directory(ctx)
+	if err != nil {
+		return fmt.Errorf("read the directory: %w", err)
+	}
+	if d.Epoch > old.Epoch && len(d.Parts) == len(s.parts) {
+		s.dir.CompareAndSwap(old, newDirectory(d, len(s.parts)))
+	}
+	return nil
+}
+
+// Directory says which part has which bucket, as this process knows it.
+func (s *Store) Directory() store.Directory { return s.dir.Load().Directory }
+
+// ByName spreads users over all buckets by their handle, or ref where they have none.
+func ByName(u freshet.NewUser) int {
+	name := strings.ToLower(u.Handle)
+	if name == "" {
+		name = u.Ref
+	}
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return int(h.Sum32() % freshet.Buckets)
+}
+
+// ByRegion places users on the buckets of their region, spread by name; those of a region without buckets on all. Give each
+// region buckets of its own, and move these to the part that is near.
+func ByRegion(region func(freshet.NewUser) string, buckets map[string]store.Buckets) func(freshet.NewUser) int {
+	lists := make(map[string][]int, len(buckets))
+	for name, b := range buckets {
+		lists[name] = b.List()
+	}
+	return func(u freshet.NewUser) int {
+		n := ByName(u)
+		if list := lists[region(u)]; len(list) > 0 {
+			return list[n%len(list)]
+		}
+		return n
+	}
+}

@@ -1,0 +1,363 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+// EraseUser removes a user and all that the user wrote, on every part.
+func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (gone store.Erased, at position.Token, err error) {
+	var from int
+	err = s.on(ctx, id, func(p store.Part) (err error) {
+		from = slices.Index(s.parts, p)
+		gone, at, err = p.EraseUser(ctx, id, w)
+		return err
+	})
+	if err != nil {
+		return gone, at, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, withdrawalPatience)
+	defer cancel()
+	var mu sync.Mutex
+	err = s.each(func(to int, _ store.Part) error {
+		if to == from {
+			return nil
+		}
+		r, err := s.couriers[from][to].flush(ctx)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		gone.Parents, at = append(gone.Parents, r.parents[id]...), at.Merge(r.at)
+		return nil
+	})
+	slices.Sort(gone.Parents)
+	gone.Parents = slices.Compact(gone.Parents)
+	if err != nil {
+		err = unavailable("the erasure", err)
+	}
+	return gone, at, err
+}
+
+// SetPassword replaces the hash and ends the user's sessions.
+func (s *Store) SetPassword(ctx context.Context, id freshet.ID, hash string, admin bool) (ended []freshet.Session, err error) {
+	err = s.on(ctx, id, func(p store.Part) (err error) {
+		ended, err = p.SetPassword(ctx, id, hash, admin)
+		return err
+	})
+	return ended, err
+}
+
+// exist fails where a user who is not on the part of a write does not exist: that part can't know.
+func (s *Store) exist(ctx context.Context, user, at freshet.ID) error {
+	if s.owner(user) == s.owner(at) {
+		return nil
+	}
+	users, err := s.part(user).Users(ctx, []freshet.ID{user})
+	if err == nil && len(users) == 0 {
+		err = freshet.NotFound("user")
+	}
+	return err
+}
+
+// edgeOp is a write on an edge, on the actor's part.
+type edgeOp func(p store.Part, ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error)
+
+// relate makes a write on an edge, without another half, or before it.
+func (s *Store) relate(ctx context.Context, actor, target freshet.ID, w store.Write, op edgeOp) (changed bool, at position.Token, err error) {
+	if err := s.exist(ctx, target, actor); err != nil {
+		return false, nil, err
+	}
+	err = s.on(ctx, actor, func(p store.Part) (err error) {
+		changed, at, err = op(p, ctx, actor, target, w)
+		return err
+	})
+	return changed, at, err
+}
+
+// Follow makes actor a follower of target.
+func (s *Store) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.follow(ctx, actor, target, w, store.Part.Follow)
+}
+
+// Unfollow ends a follow.
+func (s *Store) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.follow(ctx, actor, target, w, store.Part.Unfollow)
+}
+
+// follow is acknowledged when its own half is made. The other half comes before that where it takes no longer than
+// followPatience; where that can't be, because the target was erased or blocks the actor at this moment, it is undone.
+func (s *Store) follow(ctx context.Context, actor, target freshet.ID, w store.Write, op edgeOp) (bool, position.Token, error) {
+	changed, at, err := s.relate(ctx, actor, target, w, op)
+	if err != nil || !changed {
+		return changed, at, err
+	}
+	r, err := s.carry(ctx, actor, target, followPatience)
+	switch {
+	case err != nil:
+		s.options.Log.InfoContext(ctx, "the other half of a follow comes later", "actor", actor, "target", target, "error", err)
+		return true, at, nil
+	case r.refused[edge{store.FollowMade, actor, target}]:
+		return false, nil, freshet.NotFound("user")
+	}
+	return true, at.Merge(r.at), nil
+}
+
+// carry carries what an actor's part has to tell a target's, and back what comes of it. It is empty where they are one.
+func (s *Store) carry(ctx context.Context, actor, target freshet.ID, patience time.Duration) (*round, error) {
+	from, to := s.owner(actor), s.owner(target)
+	if from == to {
+		return &round{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := s.couriers[from][to].flush(ctx)
+	if err != nil || !r.back {
+		return r, err
+	}
+	back, err := s.couriers[to][from].flush(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &round{at: r.at.Merge(back.at), refused: r.refused}, nil
+}
+
+// Block notes a block and ends both follows.
+func (s *Store) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.withdraw(ctx, actor, target, w, "the block", store.Part.Block)
+}
+
+// Unblock lifts a block; the follows it ended stay ended.
+func (s *Store) Unblock(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.withdraw(ctx, actor, target, w, "the end of the block", store.Part.Unblock)
+}
+
+// withdraw is acknowledged when both parts have it, also where it had been made before: by a caller who was told to try again.
+func (s *Store) withdraw(ctx context.Context, actor, target freshet.ID, w store.Write, what string, op edgeOp) (bool, position.Token, error) {
+	changed, at, err := s.relate(ctx, actor, target, w, op)
+	if err != nil {
+		return changed, at, err
+	}
+	r, err := s.carry(ctx, actor, target, withdrawalPatience)
+	switch {
+	case err != nil:
+		return changed, at, unavailable(what, err)
+	case r.refused[edge{store.BlockMade, actor, target}]:
+		return false, nil, freshet.NotFound("user")
+	}
+	return changed, at.Merge(r.at), nil
+}
+
+// Mute notes that actor does not want to see target.
+func (s *Store) Mute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.relate(ctx, actor, target, w, store.Part.Mute)
+}
+
+// Unmute lifts a mute.
+func (s *Store) Unmute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	return s.relate(ctx, actor, target, w, store.Part.Unmute)
+}
+
+// CreatePost is made on the author's part.
+func (s *Store) CreatePost(ctx context.Context, p freshet.NewPost, w store.Write) (out freshet.Post, at position.Token, err error) {
+	err = s.on(ctx, p.Author, func(part store.Part) (err error) {
+		out, at, err = part.CreatePost(ctx, p, w)
+		return err
+	})
+	return out, at, err
+}
+
+// EditPost is made on the post's part.
+func (s *Store) EditPost(ctx context.Context, author, post freshet.ID, p freshet.PostPatch, w store.Write) (out freshet.Post, at position.Token, err error) {
+	err = s.on(ctx, post, func(part store.Part) (err error) {
+		out, at, err = part.EditPost(ctx, author, post, p, w)
+		return err
+	})
+	return out, at, err
+}
+
+// DeletePost is made on the post's part.
+func (s *Store) DeletePost(ctx context.Context, author, post freshet.ID, w store.Write) (at position.Token, err error) {
+	err = s.on(ctx, post, func(part store.Part) (err error) {
+		at, err = part.DeletePost(ctx, author, post, w)
+		return err
+	})
+	return at, err
+}
+
+// Like is made on the post's part.
+func (s *Store) Like(ctx context.Context, actor, post freshet.ID, w store.Write) (int64, bool, position.Token, error) {
+	return s.like(ctx, actor, post, w, store.Part.Like)
+}
+
+// Unlike is made on the post's part.
+func (s *Store) Unlike(ctx context.Context, actor, post freshet.ID, w store.Write) (int64, bool, position.Token, error) {
+	return s.like(ctx, actor, post, w, store.Part.Unlike)
+}
+
+type likeOp func(p store.Part, ctx context.Context, actor, post freshet.ID, w store.Write) (int64, bool, position.Token, error)
+
+func (s *Store) like(ctx context.Context, actor, post freshet.ID, w store.Write, op likeOp) (n int64, changed bool, at position.Token, err error) {
+	if err := s.exist(ctx, actor, post); err != nil {
+		return 0, false, nil, err
+	}
+	err = s.on(ctx, post, func(p store.Part) (err error) {
+		n, changed, at, err = op(p, ctx, actor, post, w)
+		return err
+	})
+	return n, changed, at, err
+}
+
+// CreateComment is made on the post's part.
+func (s *Store) CreateComment(ctx context.Context, c freshet.NewComment, w store.Write) (out freshet.Comment, at position.Token, err error) {
+	if err := s.exist(ctx, c.Author, c.Post); err != nil {
+		return out, nil, err
+	}
+	err = s.on(ctx, c.Post, func(p store.Part) (err error) {
+		out, at, err = p.CreateComment(ctx, c, w)
+		return err
+	})
+	return out, at, err
+}
+
+// DeleteComment is made on the part of the post, whose bucket the comment bears.
+func (s *Store) DeleteComment(ctx context.Context, actor, comment freshet.ID, w store.Write) (out freshet.Comment, at position.Token, err error) {
+	err = s.on(ctx, comment, func(p store.Part) (err error) {
+		out, at, err = p.DeleteComment(ctx, actor, comment, w)
+		return err
+	})
+	return out, at, err
+}
+
+// CountViews adds to each part what was seen of its posts. Who repeats a batch repeats it for all.
+func (s *Store) CountViews(ctx context.Context, b store.ViewBatch) error {
+	groups := make([][]store.ViewedPost, len(s.parts))
+	for _, v := range b.Posts {
+		i := s.owner(v.Post)
+		groups[i] = append(groups[i], v)
+	}
+	return s.each(func(i int, p store.Part) error {
+		if len(groups[i]) == 0 {
+			return nil
+		}
+		return p.CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[i]})
+	})
+}
+
+// CreateSession is made on the user's part.
+func (s *Store) CreateSession(ctx context.Context, n freshet.Session, w store.Write) (out freshet.Session, at position.Token, err error) {
+	err = s.on(ctx, n.User, func(p store.Part) (err error) {
+		out, at, err = p.CreateSession(ctx, n, w)
+		return err
+	})
+	return out, at, err
+}
+
+// TouchSession is made on the part of the user, whose bucket the session bears.
+func (s *Store) TouchSession(ctx context.Context, id freshet.ID, used, expires time.Time) error {
+	return s.on(ctx, id, func(p store.Part) error { return p.TouchSession(ctx, id, used, expires) })
+}
+
+// EndSession is made on the user's part.
+func (s *Store) EndSession(ctx context.Context, user, id freshet.ID, w store.Write) (out freshet.Session, at position.Token, err error) {
+	err = s.on(ctx, user, func(p store.Part) (err error) {
+		out, at, err = p.EndSession(ctx, user, id, w)
+		return err
+	})
+	return out, at, err
+}
+
+// CreateKey is made at home.
+func (s *Store) CreateKey(ctx context.Context, k freshet.APIKey) (freshet.APIKey, error) {
+	return s.home().CreateKey(ctx, k)
+}
+
+// RevokeKey is made at home.
+func (s *Store) RevokeKey(ctx context.Context, name string, at time.Time) (freshet.APIKey, error) {
+	return s.home().RevokeKey(ctx, name, at)
+}
+
+// SaveAnswer keeps the answer beside the claim, on whichever part that is; at home where there is none.
+func (s *Store) SaveAnswer(ctx context.Context, id freshet.Idempotency, status int, answer []byte) error {
+	at, _, err := s.claimed(ctx, id.Key)
+	if err != nil {
+		return err
+	}
+	return s.parts[max(at, 0)].SaveAnswer(ctx, id, status, answer)
+}
+
+// purge removes from every part and tells how many.
+func (s *Store) purge(call func(store.Part) (int, error)) (int, error) {
+	counts := make([]int, len(s.parts))
+	err := s.each(func(i int, p store.Part) (err error) {
+		counts[i], err = call(p)
+		return err
+	})
+	n := 0
+	for _, c := range counts {
+		n += c
+	}
+	return n, err
+}
+
+// PurgeSessions removes what expired before a time.
+func (s *Store) PurgeSessions(ctx context.Context, before time.Time) (int, error) {
+	return s.purge(func(p store.Part) (int, error) { return p.PurgeSessions(ctx, before) })
+}
+
+// PurgeClaims removes what is older than a time.
+func (s *Store) PurgeClaims(ctx context.Context, before time.Time) (int, error) {
+	return s.purge(func(p store.Part) (int, error) { return p.PurgeClaims(ctx, before) })
+}
+
+// PurgeViewHours removes the hours before one.
+func (s *Store) PurgeViewHours(ctx context.Context, before freshet.Hour) (int, error) {
+	return s.purge(func(p store.Part) (int, error) { return p.PurgeViewHours(ctx, before) })
+}
+
+// Secret is kept at home.
+func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
+	return s.home().Secret(ctx, name)
+}
+
+// claimed finds the part that knows an idempotency key: the one whose write was made under it, if there is one; -1: none.
+func (s *Store) claimed(ctx context.Context, key [32]byte) (at int, c freshet.Claim, err error) {
+	found := make([]*freshet.Claim, len(s.parts))
+	err = s.each(func(i int, p store.Part) error {
+		c, err := p.Claim(ctx, key)
+		if err == nil {
+			found[i] = &c
+		}
+		if errors.Is(err, freshet.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	at = -1
+	for i, f := range found {
+		if f != nil && (at < 0 || c.Subject == 0) {
+			at, c = i, *f
+		}
+	}
+	if c.Subject != 0 {
+		err = nil // what is out of reach can't know more
+	}
+	return at, c, err
+}
+
+// Claim gives what is known of a key.
+func (s *Store) Claim(ctx context.Context, key [32]byte) (freshet.Claim, error) {
+	at, c, err := s.claimed(ctx, key)
+	if err == nil && at < 0 {
+		err = freshet.NotFound("claim")
+	}
+	return c, err
+}
