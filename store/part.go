@@ -148,13 +148,6 @@ type Name struct {
 	Pending bool       // the user's row decides whether it is the user's
 }
 
-// Directory says which part has which bucket. The part that is home keeps it, and a change of it raises its Epoch.
-type Directory struct {
-	Epoch  uint64
-	Parts  []uint64                // the systems of the parts' positions, home first
-	Owners [freshet.Buckets]uint16 // an index into Parts
-}
-
 // DirectoryKeeper is what makes a part fit to be home.
 type DirectoryKeeper interface {
 	// Directory gives what was kept last; Epoch zero: nothing was.

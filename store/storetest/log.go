@@ -1,37 +1,106 @@
-package postgres_test
+package storetest
 
 import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/freshet/freshet"
-	"github.com/freshet/freshet/internal/pgdb"
-	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/store"
-	"github.com/freshet/freshet/store/sqlite"
 )
+
+// Played is a store that a log is played to.
+type Played struct {
+	Name  string
+	Store store.Store
+	// Context is what everything that is asked of it bears, made anew for each operation and page. Default: that.
+	Context func(context.Context) context.Context
+}
+
+// Clock is the time of all the stores that one log is played to; their writes are made at Now.
+type Clock struct{ now time.Time }
+
+// Now gives the time; not while [PlayLog] changes it.
+func (c *Clock) Now() time.Time {
+	if c.now.IsZero() {
+		c.now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	}
+	return c.now
+}
+
+// PlayLog makes the same random operations on several stores, and wants the same answers of all, word for word: results, refusals,
+// times and counters, and now and then, as at the end, all lists and records of a user, page by page.
+func PlayLog(t *testing.T, clock *Clock, operations int, stores ...Played) {
+	var kinds []int
+	for kind, often := range weights {
+		for range often {
+			kinds = append(kinds, kind)
+		}
+	}
+	sides := make([]*side, len(stores))
+	for i, p := range stores {
+		sides[i] = newSide(p)
+	}
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	pages, refused := 0, 0
+	same := func(when string, ask func(*side) string) string {
+		t.Helper()
+		want := ask(sides[0])
+		for _, s := range sides[1:] {
+			if got := ask(s); got != want {
+				t.Fatalf("seed %d, %s: %s says\n%s\n%s\n%s", seed, when, s.name, got, sides[0].name, want)
+			}
+		}
+		return want
+	}
+	for n := range operations {
+		clock.now = clock.Now().Add(time.Duration(1+random.IntN(5)) * time.Millisecond)
+		op := operation{kinds[random.IntN(len(kinds))], random.IntN(1000), random.IntN(1000)}
+		switch freshet.Code(same(fmt.Sprintf("operation %d, %+v", n, op), func(s *side) string { return s.play(s.context(t.Context()), n, op) })) {
+		case freshet.CodeNotFound, freshet.CodeConflict, freshet.CodeInvalid:
+			refused++
+		}
+		if n%20 == 19 {
+			who := random.IntN(1000)
+			same(fmt.Sprintf("after operation %d", n), func(s *side) string { return s.page(s.context(t.Context()), who) })
+			pages++
+		}
+	}
+	for who := range sides[0].users {
+		same("at the end", func(s *side) string { return s.page(s.context(t.Context()), who) })
+		pages++
+	}
+	if refused == 0 || len(sides[0].posts) == 0 || len(sides[0].comments) == 0 {
+		t.Errorf("the log is of no use: %d refused, %d posts, %d comments", refused, len(sides[0].posts), len(sides[0].comments))
+	}
+	t.Logf("one log of %d operations, %d of them refused, on %d stores: every answer equal, and %d times all lists and records of a user", operations, refused, len(sides), pages)
+}
 
 // operation is a line of a log; what its numbers name depends on the kind.
 type operation struct {
 	kind, a, b int
 }
 
-// side is an engine that a log is played to. Ids are drawn by the engine, so what it says is said with names: p7 is the
+// side is a store with what the log has made there. Ids are drawn by the engine, so what it says is said with names: p7 is the
 // eighth post that the log made.
 type side struct {
 	store.Store
+	name                   string
+	context                func(context.Context) context.Context
 	users, posts, comments []freshet.ID
 	names                  map[freshet.ID]string
 	authors                map[freshet.ID]freshet.ID
 }
 
-func newSide(s store.Store) *side {
-	return &side{Store: s, names: map[freshet.ID]string{}, authors: map[freshet.ID]freshet.ID{}}
+func newSide(p Played) *side {
+	if p.Context == nil {
+		p.Context = func(ctx context.Context) context.Context { return ctx }
+	}
+	return &side{Store: p.Store, name: p.Name, context: p.Context, names: map[freshet.ID]string{}, authors: map[freshet.ID]freshet.ID{}}
 }
 
 func (s *side) named(list *[]freshet.ID, id freshet.ID, err error, letter string) {
@@ -204,57 +273,4 @@ func (s *side) page(ctx context.Context, n int) string {
 	counts, countsErr := s.Counts(ctx, []freshet.ID{post})
 	fmt.Fprintln(&out, counts[post], s.said("", err), s.said("", postsErr), s.said("", countsErr))
 	return out.String()
-}
-
-// TestOneLogGivesEqualPages: what an embedded file answers to a log of operations, PostgreSQL answers, word for word: refusals,
-// times and counters too.
-func TestOneLogGivesEqualPages(t *testing.T) {
-	began := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	now := began
-	clock := func() time.Time { return now }
-	file, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "freshet.db"), sqlite.Options{Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	db, _ := openAt(t, server.CreateDatabase(t), pgdb.Options{Now: clock})
-	one, two := newSide(file), newSide(db)
-
-	var kinds []int
-	for kind, often := range weights {
-		for range often {
-			kinds = append(kinds, kind)
-		}
-	}
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0))
-	operations, pages, refused := testenv.Size(300, 2_000, 20_000), 0, 0
-	for n := range operations {
-		now = now.Add(time.Duration(1+random.IntN(5)) * time.Millisecond)
-		op := operation{kinds[random.IntN(len(kinds))], random.IntN(1000), random.IntN(1000)}
-		got, want := two.play(t.Context(), n, op), one.play(t.Context(), n, op)
-		if got != want {
-			t.Fatalf("seed %d, operation %d, %+v: PostgreSQL says %s, SQLite %s", seed, n, op, got, want)
-		}
-		if got == string(freshet.CodeNotFound) || got == string(freshet.CodeConflict) || got == string(freshet.CodeInvalid) {
-			refused++
-		}
-		if n%20 == 19 {
-			who := random.IntN(1000)
-			got, want := two.page(t.Context(), who), one.page(t.Context(), who)
-			if pages++; got != want {
-				t.Fatalf("seed %d, after operation %d: PostgreSQL says\n%s\nSQLite\n%s", seed, n, got, want)
-			}
-		}
-	}
-	for who := range one.users {
-		if got, want := two.page(t.Context(), who), one.page(t.Context(), who); got != want {
-			t.Fatalf("seed %d, at the end: PostgreSQL says\n%s\nSQLite\n%s", seed, got, want)
-		}
-		pages++
-	}
-	if refused == 0 || len(one.posts) == 0 || len(one.comments) == 0 {
-		t.Errorf("the log is of no use: %d refused, %d posts, %d comments", refused, len(one.posts), len(one.comments))
-	}
-	t.Logf("one log of %d operations, %d of them refused: every answer equal, and %d times all lists and records of a user", operations, refused, pages)
 }
