@@ -93,18 +93,6 @@ func (t *tx) ids(query string, args ...any) (ids []freshet.ID, err error) {
 	return ids, err
 }
 
-// needUsers fails where one of the users is absent.
-func (t *tx) needUsers(ids ...freshet.ID) error {
-	for _, id := range ids {
-		if _, found, err := t.number("SELECT 1 FROM users WHERE id = ?", id); err != nil {
-			return err
-		} else if !found {
-			return freshet.NotFound("user")
-		}
-	}
-	return nil
-}
-
 // bucketOf chooses the bucket of what is known by name.
 func bucketOf(name string) int {
 	h := fnv.New32a()
