@@ -70,8 +70,9 @@ type Mirror struct {
 type Applied struct {
 	// Refused: the other half can't be, because Target does not exist (any more), or, for a follow, blocks Actor.
 	Refused bool
-	// Parents are others' posts that lost a like or comment by an erasure; empty where it had been applied before.
-	Parents []freshet.ID
+	// Parents are others' posts that lost a like or comment by an erasure, Neighbors users here who had a follow, block or
+	// mute from or to who was erased; both are empty where it had been applied before.
+	Parents, Neighbors []freshet.ID
 }
 
 // Settled is a mirror that needs no part any more.

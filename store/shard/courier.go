@@ -33,8 +33,8 @@ type round struct {
 	err     error
 	at      position.Token
 	refused map[edge]bool
-	parents map[freshet.ID][]freshet.ID // by whom was erased
-	back    bool                        // the other part has something to tell now
+	touched map[freshet.ID]store.Applied // by whom was erased
+	back    bool                         // the other part has something to tell now
 }
 
 // edge is what a mirror tells of.
@@ -47,7 +47,7 @@ type edge struct {
 func (c *courier) flush(ctx context.Context) (*round, error) {
 	c.mu.Lock()
 	if c.next == nil {
-		c.next = &round{done: make(chan struct{}), refused: make(map[edge]bool), parents: make(map[freshet.ID][]freshet.ID)}
+		c.next = &round{done: make(chan struct{}), refused: make(map[edge]bool), touched: make(map[freshet.ID]store.Applied)}
 	}
 	r := c.next
 	if !c.running {
@@ -124,7 +124,9 @@ func (c *courier) read(r *round, pending []store.Mirror, applied []store.Applied
 	for i, m := range pending {
 		switch a := applied[i]; {
 		case m.Kind == store.Erasure:
-			r.parents[m.Actor] = append(r.parents[m.Actor], a.Parents...)
+			if len(a.Parents) > 0 || len(a.Neighbors) > 0 {
+				r.touched[m.Actor] = a
+			}
 			if !c.store.erasures[c.from].applied(m.ID, c.to, len(c.store.parts)-1) {
 				continue
 			}

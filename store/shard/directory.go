@@ -59,8 +59,8 @@ func (s *Store) readDirectory(ctx context.Context) error {
 		d, err = s.spread(ctx, systems)
 	}
 	if err == nil && len(d.Parts) < len(systems) && slices.Equal(d.Parts, systems[:len(d.Parts)]) {
-		d.Parts, d.Epoch = systems, d.Epoch+1 // parts were added, without buckets
-		if err = s.empty(ctx, len(d.Parts)); err == nil {
+		if err = s.empty(ctx, len(d.Parts)); err == nil { // parts were added, without buckets
+			d.Parts, d.Epoch = systems, d.Epoch+1
 			err = s.home().SetDirectory(ctx, d)
 		}
 	}

@@ -36,15 +36,21 @@ func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (go
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		gone.Parents, at = append(gone.Parents, r.parents[id]...), at.Merge(r.at)
+		touched := r.touched[id]
+		gone.Parents, gone.Neighbors = append(gone.Parents, touched.Parents...), append(gone.Neighbors, touched.Neighbors...)
+		at = at.Merge(r.at)
 		return nil
 	})
-	slices.Sort(gone.Parents)
-	gone.Parents = slices.Compact(gone.Parents)
+	gone.Parents, gone.Neighbors = sorted(gone.Parents), sorted(gone.Neighbors)
 	if err != nil {
 		err = unavailable("the erasure", err)
 	}
 	return gone, at, err
+}
+
+func sorted(ids []freshet.ID) []freshet.ID {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // SetPassword replaces the hash and ends the user's sessions.
@@ -268,6 +274,9 @@ func (s *Store) TouchSession(ctx context.Context, id freshet.ID, used, expires t
 
 // EndSession is made on the user's part.
 func (s *Store) EndSession(ctx context.Context, user, id freshet.ID, w store.Write) (out freshet.Session, at position.Token, err error) {
+	if id.Bucket() != user.Bucket() {
+		return out, nil, freshet.NotFound("session") // it is nobody's, or another's
+	}
 	err = s.on(ctx, user, func(p store.Part) (err error) {
 		out, at, err = p.EndSession(ctx, user, id, w)
 		return err

@@ -1,0 +1,158 @@
+package shard_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/store"
+	"github.com/freshet/freshet/store/shard"
+)
+
+// TestASignUpThatStopsMidway: a name belongs to nobody until the user's row is made, and to the user from then on, whether or not
+// home was told.
+func TestASignUpThatStopsMidway(t *testing.T) {
+	w := openWorld(t, shard.Options{})
+	ctx, home, part := t.Context(), w.gates[0], w.gates[1]
+	bucket := w.far.Bucket()
+
+	// It claimed the name, and no more.
+	id, err := part.DrawUserID(ctx, bucket)
+	w.ok(err)
+	claim := store.NameClaim{ID: id, User: id, Handle: "Ada", Ref: "crm:1"}
+	taken, err := home.ClaimNames(ctx, claim)
+	if err != nil || len(taken) > 0 {
+		t.Fatal(taken, err)
+	}
+	if _, err := w.UserByHandle(ctx, "ada"); !errors.Is(err, freshet.ErrNotFound) {
+		t.Errorf("a name without a user: %v", err)
+	}
+	u, _, err := w.CreateUser(ctx, freshet.NewUser{Handle: "ada"}, store.Write{})
+	w.ok(err)
+	if got, err := w.UserByHandle(ctx, "ADA"); err != nil || got != u.ID {
+		t.Errorf("the name is %v's, %v, want %v", got, err, u.ID)
+	}
+	if _, _, err := part.CreateNamed(ctx, id, freshet.NewUser{Handle: "Ada", Ref: "crm:1"}, store.Write{}); freshet.CodeOf(err) != freshet.CodeConflict {
+		t.Errorf("the first one goes on, late: %v", err)
+	}
+	if v, created, _, err := w.UpsertUser(ctx, freshet.NewUser{Ref: "crm:1", Name: "A"}, store.Write{}); err != nil || !created || v.ID == id {
+		t.Errorf("its ref: %+v, %v, %v", v, created, err)
+	}
+
+	// It made the user as well, and did not say so at home.
+	id, err = part.DrawUserID(ctx, bucket)
+	w.ok(err)
+	claim = store.NameClaim{ID: id, User: id, Handle: "Bob", Ref: "crm:2"}
+	taken, err = home.ClaimNames(ctx, claim)
+	if err != nil || len(taken) > 0 {
+		t.Fatal(taken, err)
+	}
+	_, _, err = part.CreateNamed(ctx, id, freshet.NewUser{Handle: "Bob", Ref: "crm:2"}, store.Write{})
+	w.ok(err)
+	if got, err := w.UserByHandle(ctx, "bob"); err != nil || got != id {
+		t.Errorf("the name is %v's, %v, want %v", got, err, id)
+	}
+	if _, _, err := w.CreateUser(ctx, freshet.NewUser{Handle: "BOB"}, store.Write{}); freshet.CodeOf(err) != freshet.CodeConflict {
+		t.Errorf("the same name: %v", err)
+	}
+	if v, created, _, err := w.UpsertUser(ctx, freshet.NewUser{Ref: "crm:2", Name: "B"}, store.Write{}); err != nil || created || v.ID != id {
+		t.Errorf("the same ref: %+v, %v, %v", v, created, err)
+	}
+	w.agrees()
+}
+
+// TestARenameThatStopsMidway: as a sign-up.
+func TestARenameThatStopsMidway(t *testing.T) {
+	w := openWorld(t, shard.Options{})
+	ctx, home, part := t.Context(), w.gates[0], w.gates[1]
+	old := w.handleOf(w.far)
+	id, err := part.DrawUserID(ctx, w.far.Bucket())
+	w.ok(err)
+	taken, err := home.ClaimNames(ctx, store.NameClaim{ID: id, User: w.far, Handle: "eve"})
+	if err != nil || len(taken) > 0 {
+		t.Fatal(taken, err)
+	}
+	if _, err := w.UserByHandle(ctx, "eve"); !errors.Is(err, freshet.ErrNotFound) {
+		t.Errorf("a name that nobody bears: %v", err)
+	}
+	if got, err := w.UserByHandle(ctx, old); err != nil || got != w.far {
+		t.Errorf("the name before is %v's, %v", got, err)
+	}
+	u, _, err := w.CreateUser(ctx, freshet.NewUser{Handle: "Eve"}, store.Write{})
+	w.ok(err)
+	name := "eve"
+	if _, _, _, err := part.UpdateNamed(ctx, w.far, freshet.UserPatch{Handle: &name}, id, store.Write{}); freshet.CodeOf(err) != freshet.CodeConflict {
+		t.Errorf("the rename goes on, late: %v", err)
+	}
+	if got, err := w.UserByHandle(ctx, "eve"); err != nil || got != u.ID {
+		t.Errorf("the name is %v's, %v, want %v", got, err, u.ID)
+	}
+	w.agrees()
+}
+
+func (w *world) handleOf(user freshet.ID) string {
+	w.Helper()
+	users, err := w.Users(w.Context(), []freshet.ID{user})
+	if err != nil || len(users) != 1 {
+		w.Fatal(users, err)
+	}
+	return users[0].Handle
+}
+
+// TestOneNameIsOnePersons: of many who want the same handle or ref at a time one gets it, and renames there and back leave no
+// name taken that nobody bears.
+func TestOneNameIsOnePersons(t *testing.T) {
+	w := openWorld(t, shard.Options{})
+	var racers sync.WaitGroup
+	var mu sync.Mutex
+	won, made := 0, 0
+	for i := range 8 {
+		racers.Go(func() {
+			_, _, err := w.CreateUser(t.Context(), freshet.NewUser{Handle: "Wanted"}, store.Write{})
+			u, created, _, upsert := w.UpsertUser(t.Context(), freshet.NewUser{Ref: "crm:9", Name: fmt.Sprint(i)}, store.Write{})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				won++
+			case freshet.CodeOf(err) != freshet.CodeConflict:
+				t.Error(err)
+			}
+			if upsert != nil || u.ID == 0 {
+				t.Error(u, upsert)
+			}
+			if created {
+				made++
+			}
+		})
+	}
+	racers.Wait()
+	if won != 1 || made != 1 {
+		t.Errorf("%d got the handle and %d made the user of the ref, want 1 and 1", won, made)
+	}
+	first := w.handleOf(w.far)
+	for _, name := range []string{"moved", "Moved", first, "moved", first} {
+		if _, _, err := w.UpdateUser(t.Context(), w.far, freshet.UserPatch{Handle: &name}, store.Write{}); err != nil {
+			t.Fatalf("to %s: %v", name, err)
+		}
+	}
+	for racer := range 4 {
+		racers.Go(func() {
+			name := fmt.Sprintf("name_%d", racer%2)
+			if _, _, err := w.UpdateUser(t.Context(), w.far, freshet.UserPatch{Handle: &name}, store.Write{}); err != nil {
+				t.Errorf("to %s: %v", name, err)
+			}
+		})
+	}
+	racers.Wait()
+	bears := w.handleOf(w.far)
+	for _, name := range []string{"moved", first, "name_0", "name_1"} {
+		_, _, err := w.CreateUser(t.Context(), freshet.NewUser{Handle: name}, store.Write{})
+		if name == bears && freshet.CodeOf(err) != freshet.CodeConflict || name != bears && err != nil {
+			t.Errorf("%s, while %s bears %s: %v", name, w.far, bears, err)
+		}
+	}
+	w.agrees()
+}
