@@ -71,9 +71,11 @@ func each[T any](ctx context.Context, d *DB, q byID, ids []freshet.ID, scan func
 
 // jsonIDs writes ids as json_each reads them.
 func jsonIDs(ids []freshet.ID) string {
-	b := make([]byte, 0, 2+20*len(ids))
+	b := append(make([]byte, 0, 2+20*len(ids)), '[')
 	for i, id := range ids {
-		b = append(b, "[,"[min(i, 1)])
+		if i > 0 {
+			b = append(b, ',')
+		}
 		b = strconv.AppendInt(b, int64(id), 10)
 	}
 	return string(append(b, ']'))
