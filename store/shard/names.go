@@ -21,7 +21,7 @@ import (
 
 const (
 	// claimPatience is how long a sign-up under way elsewhere is left alone.
-	claimPatience = 2 * time.Second
+	claimPatience = time.Second
 	claimPause    = 20 * time.Millisecond
 	// drawnHandles is how often a handle is drawn from an id until it is nobody's.
 	drawnHandles = 10

@@ -167,18 +167,17 @@ func (t *tx) mirrorErasure(id freshet.ID, follows []freshet.Edge, neighbors []fr
 	return t.mirror(store.Erasure, id, 0, 0, away...)
 }
 
-// applyErasure ends what is here of a user who was erased elsewhere, and gives
-// the posts that lost a like or comment. The user's own follows were ended
-// before, each by its edge.
-func (t *tx) applyErasure(m store.Mirror) (parents []freshet.ID, err error) {
+// applyErasure ends what is here of a user who was erased elsewhere, and tells
+// whom that touched. The user's own follows were ended before, each by its edge.
+func (t *tx) applyErasure(m store.Mirror) (out store.Applied, err error) {
 	if err := t.end(m.Actor); err != nil {
-		return nil, err
+		return out, err
 	}
 	known := jsonIDs(m.Also)
-	neighbors, err := t.ids(`SELECT id FROM users WHERE id IN (SELECT value FROM json_each(?2))
+	out.Neighbors, err = t.ids(`SELECT id FROM users WHERE id IN (SELECT value FROM json_each(?2))
 		UNION SELECT muter FROM mutes WHERE muted = ?1 ORDER BY 1`, m.Actor, known)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	for _, query := range []string{
 		`UPDATE users SET following_count = following_count - 1
@@ -188,7 +187,7 @@ func (t *tx) applyErasure(m store.Mirror) (parents []freshet.ID, err error) {
 		"DELETE FROM blocked_by WHERE (blocked, blocker) IN (SELECT value, ?1 FROM json_each(?2))",
 	} {
 		if err := t.exec(query, m.Actor, known); err != nil {
-			return nil, err
+			return out, err
 		}
 	}
 	if err := t.all(m.Actor,
@@ -196,14 +195,15 @@ func (t *tx) applyErasure(m store.Mirror) (parents []freshet.ID, err error) {
 		"DELETE FROM handles WHERE user = ?",
 		"DELETE FROM user_refs WHERE user = ?",
 	); err != nil {
-		return nil, err
+		return out, err
 	}
 	var gone store.Erased
 	if err := t.eraseLikes(m.Actor, &gone); err != nil {
-		return nil, err
+		return out, err
 	}
 	if err := t.eraseComments(m.Actor, &gone); err != nil {
-		return nil, err
+		return out, err
 	}
-	return gone.Parents, t.change(store.UserErased, m.Actor, 0, neighbors...)
+	out.Parents = gone.Parents
+	return out, t.change(store.UserErased, m.Actor, 0, out.Neighbors...)
 }

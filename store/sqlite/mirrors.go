@@ -89,7 +89,7 @@ func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (out []store.App
 
 func (t *tx) apply(m store.Mirror) (out store.Applied, err error) {
 	if m.Kind == store.Erasure {
-		out.Parents, err = t.applyErasure(m)
+		out, err = t.applyErasure(m)
 	} else {
 		out.Refused, err = t.applyEdge(m)
 	}
