@@ -53,7 +53,7 @@ func (d *DB) DeleteComment(ctx context.Context, actor, id freshet.ID, w store.Wr
 			return err
 		}
 		if !found {
-			return freshet.NotFound("comment")
+			return t.missing("comment", id)
 		}
 		if err := t.exec("DELETE FROM comments WHERE id = ?", id); err != nil {
 			return err

@@ -11,9 +11,11 @@ import (
 // Credentials gives what a sign-in is checked against.
 func (d *DB) Credentials(ctx context.Context, handle string) (freshet.Credentials, error) {
 	return get(ctx, d, "user", `SELECT u.id, u.password_hash, u.admin FROM handles h JOIN users u ON u.id = h.user
-		WHERE h.handle = ?`, handleKey(handle), func(r *litedb.Rows) freshet.Credentials {
-		return freshet.Credentials{User: r.ID(0), PasswordHash: r.Text(1), Admin: r.Int(2) != 0}
-	})
+		WHERE h.handle = ? AND NOT h.pending`, handleKey(handle), scanCredentials)
+}
+
+func scanCredentials(r *litedb.Rows) freshet.Credentials {
+	return freshet.Credentials{User: r.ID(0), PasswordHash: r.Text(1), Admin: r.Int(2) != 0}
 }
 
 // SetPassword replaces the hash and ends the user's sessions.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
@@ -18,12 +19,22 @@ func (d *DB) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (gone 
 			return err
 		}
 		gone = store.Erased{}
+		edges, err := t.edgesAway(id)
+		if err != nil {
+			return err
+		}
 		for _, step := range []func(freshet.ID, *store.Erased) error{
 			t.eraseEdges, t.erasePosts, t.eraseLikes, t.eraseComments, t.eraseAccount,
 		} {
 			if err := step(id, &gone); err != nil {
 				return err
 			}
+		}
+		if err := t.end(id); err != nil {
+			return err
+		}
+		if err := t.mirrorErasure(id, edges, gone.Neighbors); err != nil {
+			return err
 		}
 		return t.change(store.UserErased, id, 0, gone.Neighbors...)
 	})
@@ -125,8 +136,74 @@ func (t *tx) eraseAccount(id freshet.ID, gone *store.Erased) (err error) {
 		return err
 	}
 	return t.all(id,
-		"DELETE FROM handles WHERE handle = (SELECT lower(handle) FROM users WHERE id = ?)",
-		"DELETE FROM user_refs WHERE ref = (SELECT ref FROM users WHERE id = ?)",
+		"DELETE FROM handles WHERE user = ?",
+		"DELETE FROM user_refs WHERE user = ?",
 		"DELETE FROM users WHERE id = ?",
 	)
+}
+
+// edgesAway lists the user's own follows of users elsewhere, from the oldest.
+func (t *tx) edgesAway(id freshet.ID) (edges []freshet.Edge, err error) {
+	err = t.Each("SELECT id, followee FROM follows WHERE follower = ? AND "+isAway("followee")+" ORDER BY id", []any{id},
+		func(r *litedb.Rows) { edges = append(edges, freshet.Edge{ID: r.ID(0), User: r.ID(1)}) })
+	return edges, err
+}
+
+// mirrorErasure tells other parts, if there are any. What ends a follow is told
+// by its edge, under which the other part finds it among many.
+func (t *tx) mirrorErasure(id freshet.ID, follows []freshet.Edge, neighbors []freshet.ID) error {
+	if _, parts, err := t.number("SELECT 1 FROM elsewhere LIMIT 1"); err != nil || !parts {
+		return err
+	}
+	for _, edge := range follows {
+		if err := t.mirror(store.FollowEnded, id, edge.User, edge.ID); err != nil {
+			return err
+		}
+	}
+	away, err := t.ids("SELECT value FROM json_each(?) WHERE "+isAway("value"), jsonIDs(neighbors))
+	if err != nil {
+		return err
+	}
+	return t.mirror(store.Erasure, id, 0, 0, away...)
+}
+
+// applyErasure ends what is here of a user who was erased elsewhere, and gives
+// the posts that lost a like or comment. The user's own follows were ended
+// before, each by its edge.
+func (t *tx) applyErasure(m store.Mirror) (parents []freshet.ID, err error) {
+	if err := t.end(m.Actor); err != nil {
+		return nil, err
+	}
+	known := jsonIDs(m.Also)
+	neighbors, err := t.ids(`SELECT id FROM users WHERE id IN (SELECT value FROM json_each(?2))
+		UNION SELECT muter FROM mutes WHERE muted = ?1 ORDER BY 1`, m.Actor, known)
+	if err != nil {
+		return nil, err
+	}
+	for _, query := range []string{
+		`UPDATE users SET following_count = following_count - 1
+			WHERE id IN (SELECT follower FROM follows WHERE (follower, followee) IN (SELECT value, ?1 FROM json_each(?2)))`,
+		"DELETE FROM follows WHERE (follower, followee) IN (SELECT value, ?1 FROM json_each(?2))",
+		"DELETE FROM blocks WHERE (blocker, blocked) IN (SELECT value, ?1 FROM json_each(?2))",
+		"DELETE FROM blocked_by WHERE (blocked, blocker) IN (SELECT value, ?1 FROM json_each(?2))",
+	} {
+		if err := t.exec(query, m.Actor, known); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.all(m.Actor,
+		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ?)",
+		"DELETE FROM handles WHERE user = ?",
+		"DELETE FROM user_refs WHERE user = ?",
+	); err != nil {
+		return nil, err
+	}
+	var gone store.Erased
+	if err := t.eraseLikes(m.Actor, &gone); err != nil {
+		return nil, err
+	}
+	if err := t.eraseComments(m.Actor, &gone); err != nil {
+		return nil, err
+	}
+	return gone.Parents, t.change(store.UserErased, m.Actor, 0, neighbors...)
 }

@@ -11,15 +11,20 @@ import (
 )
 
 // relate is the frame of every write on an edge: two different users who exist.
-func (d *DB) relate(ctx context.Context, w store.Write, actor, target freshet.ID, op func(*tx) error) (changed bool, at position.Token, err error) {
+// The actor is here; op is told whether the target is.
+func (d *DB) relate(ctx context.Context, w store.Write, actor, target freshet.ID, op func(t *tx, here bool) error) (changed bool, at position.Token, err error) {
 	if actor == target {
 		return false, nil, freshet.Invalid("id", "is yourself")
 	}
 	at, err = d.write(ctx, w, func(t *tx) error {
-		if err := t.needUsers(actor, target); err != nil {
+		if err := t.needUsers(actor); err != nil {
 			return err
 		}
-		err := op(t)
+		here, err := t.know(target)
+		if err != nil {
+			return err
+		}
+		err = op(t, here)
 		changed = t.changed
 		return err
 	})
@@ -39,92 +44,161 @@ func (t *tx) apart(home, other freshet.ID, what string) error {
 
 // Follow makes actor a follower of target.
 func (d *DB) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error {
+	return d.relate(ctx, w, actor, target, func(t *tx, here bool) error {
 		if err := t.apart(actor, target, "user"); err != nil {
 			return err
 		}
-		if added, err := t.addFollow(actor, target); err != nil || !added {
+		edge, err := t.addFollow(actor, target)
+		if err != nil || edge == 0 {
 			return err
 		}
-		if err := t.countFollow(actor, target, 1); err != nil {
+		if err := t.countFollowing(actor, 1); err != nil {
+			return err
+		}
+		if here {
+			err = t.addFollower(actor, target, edge)
+		} else {
+			err = t.mirror(store.FollowMade, actor, target, edge)
+		}
+		if err != nil {
 			return err
 		}
 		return t.change(store.FollowChanged, actor, target)
 	})
 }
 
-// addFollow adds an edge and its mirror, unless it is there; counting is left
-// to the caller.
-func (t *tx) addFollow(actor, target freshet.ID) (added bool, err error) {
+// addFollow adds the actor's half of an edge, unless it is there; counting is
+// left to the caller.
+func (t *tx) addFollow(actor, target freshet.ID) (edge freshet.ID, err error) {
 	if _, there, err := t.number("SELECT 1 FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil || there {
-		return false, err
+		return 0, err
 	}
-	id := t.NextID(actor.Bucket())
-	if err := t.exec("INSERT INTO follows (follower, followee, id) VALUES (?, ?, ?)", actor, target, id); err != nil {
-		return false, err
-	}
-	return true, t.exec("INSERT INTO followers (followee, id, follower) VALUES (?, ?, ?)", target, id, actor)
+	edge = t.NextID(actor.Bucket())
+	return edge, t.exec("INSERT INTO follows (follower, followee, id) VALUES (?, ?, ?)", actor, target, edge)
 }
 
-// unfollow undoes follow, if there is anything to undo.
+// mirrorFollow adds the target's half of an edge, not counted.
+func (t *tx) mirrorFollow(actor, target, edge freshet.ID) error {
+	return t.exec(addFollower, target, edge, actor)
+}
+
+// addFollower may meet an edge that is there: what was applied is forgotten
+// after a time.
+const addFollower = "INSERT INTO followers (followee, id, follower) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+func (t *tx) addFollower(actor, target, edge freshet.ID) error {
+	n, err := t.Exec(addFollower, target, edge, actor)
+	if err != nil || n == 0 {
+		return err
+	}
+	return t.exec("UPDATE users SET followers_count = followers_count + 1 WHERE id = ?", target)
+}
+
+// endFollower takes away the target's half of one edge, if it is there.
+func (t *tx) endFollower(actor, target, edge freshet.ID) (ended bool, err error) {
+	n, err := t.Exec("DELETE FROM followers WHERE followee = ? AND id = ? AND follower = ?", target, edge, actor)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, t.exec("UPDATE users SET followers_count = followers_count - 1 WHERE id = ?", target)
+}
+
+// endFollow takes away the actor's half of an edge.
+func (t *tx) endFollow(actor, target freshet.ID) error {
+	if err := t.exec("DELETE FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil {
+		return err
+	}
+	return t.countFollowing(actor, -1)
+}
+
+func (t *tx) countFollowing(actor freshet.ID, by int) error {
+	return t.exec("UPDATE users SET following_count = following_count + ?2 WHERE id = ?1", actor, by)
+}
+
+// unfollow undoes follow, if there is anything to undo. The target's half may
+// be elsewhere, and then is told.
 func (t *tx) unfollow(actor, target freshet.ID) error {
 	id, there, err := t.number("SELECT id FROM follows WHERE follower = ? AND followee = ?", actor, target)
 	if err != nil || !there {
 		return err
 	}
-	if err := t.exec("DELETE FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil {
+	if err := t.endFollow(actor, target); err != nil {
 		return err
 	}
-	if err := t.exec("DELETE FROM followers WHERE followee = ? AND id = ? AND follower = ?", target, id, actor); err != nil {
+	edge := freshet.ID(id)
+	if ended, err := t.endFollower(actor, target, edge); err != nil {
 		return err
-	}
-	if err := t.countFollow(actor, target, -1); err != nil {
-		return err
+	} else if !ended {
+		away, err := t.away(target.Bucket())
+		if err == nil && away {
+			err = t.mirror(store.FollowEnded, actor, target, edge)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return t.change(store.FollowChanged, actor, target)
 }
 
-func (t *tx) countFollow(actor, target freshet.ID, by int) error {
-	if err := t.exec("UPDATE users SET following_count = following_count + ?2 WHERE id = ?1", actor, by); err != nil {
-		return err
-	}
-	return t.exec("UPDATE users SET followers_count = followers_count + ?2 WHERE id = ?1", target, by)
-}
-
 // Unfollow ends a follow.
 func (d *DB) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error { return t.unfollow(actor, target) })
+	return d.relate(ctx, w, actor, target, func(t *tx, _ bool) error { return t.unfollow(actor, target) })
 }
 
 // Block notes a block and ends both follows.
 func (d *DB) Block(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error {
-		added, err := t.Exec("INSERT INTO blocks (blocker, blocked, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-			actor, target, t.NextID(actor.Bucket()))
+	return d.relate(ctx, w, actor, target, func(t *tx, here bool) error {
+		edge := t.NextID(actor.Bucket())
+		added, err := t.Exec("INSERT INTO blocks (blocker, blocked, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", actor, target, edge)
 		if err != nil || added == 0 {
-			return err
-		}
-		if err := t.exec("INSERT INTO blocked_by (blocked, blocker) VALUES (?, ?)", target, actor); err != nil {
 			return err
 		}
 		if err := t.unfollow(actor, target); err != nil {
 			return err
 		}
-		if err := t.unfollow(target, actor); err != nil {
+		if here {
+			err = t.mirrorBlock(actor, target, edge)
+		} else {
+			err = t.mirror(store.BlockMade, actor, target, edge)
+		}
+		if err != nil {
 			return err
 		}
 		return t.change(store.BlockChanged, actor, target)
 	})
 }
 
+// mirrorBlock makes the target's half of a block: it can't follow any more.
+func (t *tx) mirrorBlock(actor, target, edge freshet.ID) error {
+	if err := t.exec("INSERT INTO blocked_by (blocked, blocker, id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id",
+		target, actor, edge); err != nil {
+		return err
+	}
+	return t.unfollow(target, actor)
+}
+
+// endBlocked takes away the target's half of one block, if it is there.
+func (t *tx) endBlocked(actor, target, edge freshet.ID) (ended bool, err error) {
+	n, err := t.Exec("DELETE FROM blocked_by WHERE blocked = ? AND blocker = ? AND id = ?", target, actor, edge)
+	return n > 0, err
+}
+
 // Unblock lifts a block; the follows it ended stay ended.
 func (d *DB) Unblock(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error {
-		n, err := t.Exec("DELETE FROM blocks WHERE blocker = ? AND blocked = ?", actor, target)
-		if err != nil || n == 0 {
+	return d.relate(ctx, w, actor, target, func(t *tx, here bool) error {
+		id, there, err := t.number("SELECT id FROM blocks WHERE blocker = ? AND blocked = ?", actor, target)
+		if err != nil || !there {
 			return err
 		}
-		if err := t.exec("DELETE FROM blocked_by WHERE blocked = ? AND blocker = ?", target, actor); err != nil {
+		if err := t.exec("DELETE FROM blocks WHERE blocker = ? AND blocked = ?", actor, target); err != nil {
+			return err
+		}
+		if here {
+			_, err = t.endBlocked(actor, target, freshet.ID(id))
+		} else {
+			err = t.mirror(store.BlockEnded, actor, target, freshet.ID(id))
+		}
+		if err != nil {
 			return err
 		}
 		return t.change(store.BlockChanged, actor, target)
@@ -133,7 +207,7 @@ func (d *DB) Unblock(ctx context.Context, actor, target freshet.ID, w store.Writ
 
 // Mute notes that actor does not want to see target.
 func (d *DB) Mute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error {
+	return d.relate(ctx, w, actor, target, func(t *tx, _ bool) error {
 		added, err := t.Exec("INSERT INTO mutes (muter, muted, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
 			actor, target, t.NextID(actor.Bucket()))
 		if err != nil || added == 0 {
@@ -145,7 +219,7 @@ func (d *DB) Mute(ctx context.Context, actor, target freshet.ID, w store.Write) 
 
 // Unmute lifts a mute.
 func (d *DB) Unmute(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx) error {
+	return d.relate(ctx, w, actor, target, func(t *tx, _ bool) error {
 		n, err := t.Exec("DELETE FROM mutes WHERE muter = ? AND muted = ?", actor, target)
 		if err != nil || n == 0 {
 			return err

@@ -78,10 +78,15 @@ func (c *chunk) finish() error {
 		if n == (counters{}) {
 			continue
 		}
-		if _, err := c.Exec(`UPDATE users SET followers_count = followers_count + ?2,
+		counted, err := c.Exec(`UPDATE users SET followers_count = followers_count + ?2,
 			following_count = following_count + ?3, posts_count = posts_count + ?4 WHERE id = ?1`,
-			id, n.followers, n.following, n.posts); err != nil {
+			id, n.followers, n.following, n.posts)
+		if err != nil {
 			return err
+		}
+		if counted == 0 { // the handle's user is elsewhere
+			t := tx{Tx: c.Tx}
+			return t.missing("user", id)
 		}
 	}
 	return c.Change(uint8(store.Imported), 0, 0, c.count.Touched)
@@ -135,8 +140,11 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	} else if err != nil {
 		return err
 	}
-	added, err := t.addFollow(follower, followee)
-	if err != nil || !added {
+	edge, err := t.addFollow(follower, followee)
+	if err != nil || edge == 0 {
+		return err
+	}
+	if err := t.mirrorFollow(follower, followee, edge); err != nil {
 		return err
 	}
 	c.count.Follows++

@@ -50,16 +50,16 @@ var invariants = []invariant{
 		"DELETE FROM sessions WHERE id = ?1"),
 	{
 		name: "followers mirror follows",
-		query: `SELECT f.follower, f.followee, (SELECT count(*) FROM followers m
-			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower), 1, '' FROM follows f`,
+		query: `SELECT f.follower, f.followee, EXISTS (SELECT 1 FROM followers m
+			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower) OR ` + isAway("f.followee") + `, 1, '' FROM follows f`,
 		of:   "f.follower",
 		mend: "INSERT INTO followers (followee, id, follower) SELECT followee, id, follower FROM follows WHERE follower = ?1 AND followee = ?2 ON CONFLICT DO NOTHING",
 		kind: store.FollowChanged,
 	},
 	{
 		name: "each of followers is a follow",
-		query: `SELECT m.follower, m.followee, (SELECT count(*) FROM follows f
-			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id), 1, '' FROM followers m`,
+		query: `SELECT m.follower, m.followee, EXISTS (SELECT 1 FROM follows f
+			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id) OR ` + isAway("m.follower") + `, 1, '' FROM followers m`,
 		of: "m.followee",
 		mend: `DELETE FROM followers WHERE followee = ?2 AND follower = ?1
 			AND id NOT IN (SELECT id FROM follows WHERE follower = ?1 AND followee = ?2)`,
@@ -67,16 +67,17 @@ var invariants = []invariant{
 	},
 	{
 		name: "blocked_by mirrors blocks",
-		query: `SELECT b.blocker, b.blocked, (SELECT count(*) FROM blocked_by m
-			WHERE m.blocked = b.blocked AND m.blocker = b.blocker), 1, '' FROM blocks b`,
-		of:   "b.blocker",
-		mend: "INSERT INTO blocked_by (blocked, blocker) SELECT blocked, blocker FROM blocks WHERE blocker = ?1 AND blocked = ?2 ON CONFLICT DO NOTHING",
+		query: `SELECT b.blocker, b.blocked, EXISTS (SELECT 1 FROM blocked_by m
+			WHERE m.blocked = b.blocked AND m.blocker = b.blocker AND m.id = b.id) OR ` + isAway("b.blocked") + `, 1, '' FROM blocks b`,
+		of: "b.blocker",
+		mend: `INSERT INTO blocked_by (blocked, blocker, id) SELECT blocked, blocker, id FROM blocks WHERE blocker = ?1 AND blocked = ?2
+			ON CONFLICT DO UPDATE SET id = excluded.id`,
 		kind: store.BlockChanged,
 	},
 	{
 		name: "each of blocked_by is a block",
-		query: `SELECT m.blocker, m.blocked, (SELECT count(*) FROM blocks b
-			WHERE b.blocker = m.blocker AND b.blocked = m.blocked), 1, '' FROM blocked_by m`,
+		query: `SELECT m.blocker, m.blocked, EXISTS (SELECT 1 FROM blocks b
+			WHERE b.blocker = m.blocker AND b.blocked = m.blocked) OR ` + isAway("m.blocker") + `, 1, '' FROM blocked_by m`,
 		of: "m.blocked",
 		mend: `DELETE FROM blocked_by WHERE blocked = ?2 AND blocker = ?1
 			AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2)`,
@@ -91,24 +92,26 @@ var invariants = []invariant{
 		kind: store.BlockChanged,
 	},
 	{
-		name:  "handles lead to users",
-		query: "SELECT h.user, 0, h.user, coalesce((SELECT id FROM users u WHERE u.id = h.user AND lower(u.handle) = h.handle), 0), h.handle FROM handles h",
-		mend:  "DELETE FROM handles WHERE handle = ?3 AND user = ?1",
+		name: "handles lead to users",
+		query: "SELECT h.user, 0, h.user, CASE WHEN " + unsettled("handles") + `
+			OR EXISTS (SELECT 1 FROM users u WHERE u.id = h.user AND lower(u.handle) = h.handle) THEN h.user ELSE 0 END, h.handle FROM handles h`,
+		mend: "DELETE FROM handles WHERE handle = ?3 AND user = ?1 AND NOT pending",
 	},
 	{
 		name:  "each user has the handle",
-		query: "SELECT u.id, 0, coalesce((SELECT user FROM handles h WHERE h.handle = lower(u.handle)), 0), u.id, u.handle FROM users u",
+		query: "SELECT u.id, 0, coalesce((SELECT user FROM handles h WHERE h.handle = lower(u.handle)), " + nameless + "), u.id, u.handle FROM users u",
 		of:    "u.id",
 		mend:  "INSERT INTO handles (handle, user) SELECT lower(handle), id FROM users WHERE id = ?1 ON CONFLICT DO NOTHING",
 	},
 	{
-		name:  "refs lead to users",
-		query: "SELECT h.user, 0, h.user, coalesce((SELECT id FROM users u WHERE u.id = h.user AND u.ref = h.ref), 0), h.ref FROM user_refs h",
-		mend:  "DELETE FROM user_refs WHERE ref = ?3 AND user = ?1",
+		name: "refs lead to users",
+		query: "SELECT h.user, 0, h.user, CASE WHEN " + unsettled("user_refs") + `
+			OR EXISTS (SELECT 1 FROM users u WHERE u.id = h.user AND u.ref = h.ref) THEN h.user ELSE 0 END, h.ref FROM user_refs h`,
+		mend: "DELETE FROM user_refs WHERE ref = ?3 AND user = ?1 AND NOT pending",
 	},
 	{
 		name:  "each user has the ref",
-		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user FROM user_refs h WHERE h.ref = u.ref), 0) END, u.id, u.ref FROM users u",
+		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user FROM user_refs h WHERE h.ref = u.ref), " + nameless + ") END, u.id, u.ref FROM users u",
 		of:    "u.id",
 		mend:  "INSERT INTO user_refs (ref, user) SELECT ref, id FROM users WHERE id = ?1 AND ref <> '' ON CONFLICT DO NOTHING",
 	},
@@ -139,14 +142,26 @@ var invariants = []invariant{
 	counter("comments", "posts", "author", "(SELECT count(*) FROM comments WHERE post = t.id)", store.CommentChanged),
 }
 
-// orphan wants a row of table owners for the owner that each row names. Its
-// subject is the row's other name, its object the owner.
+// unsettled is the condition that a name's user decides elsewhere, or at the
+// moment, whether it is the user's.
+func unsettled(table string) string {
+	return "EXISTS (SELECT 1 FROM " + table + " p WHERE p.user = h.user AND p.pending) OR " + isAway("h.user")
+}
+
+// nameless is the owner of a user's name that is not here: the user, if names
+// may be elsewhere.
+const nameless = "CASE WHEN EXISTS (SELECT 1 FROM elsewhere) THEN u.id ELSE 0 END"
+
+// orphan wants a row of table owners for the owner that each row names, unless
+// it is elsewhere and not known to be erased. Its subject is the row's other
+// name, its object the owner.
 func orphan(name, table, owner, subject, owners, of string, kind store.ChangeKind, mend string) invariant {
 	inv := invariant{
-		name:  name,
-		query: "SELECT t." + subject + ", t." + owner + ", EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + "), 1, '' FROM " + table + " t",
-		mend:  mend,
-		kind:  kind,
+		name: name,
+		query: "SELECT t." + subject + ", t." + owner + ", EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + ") OR " +
+			isAway("t."+owner) + " AND NOT EXISTS (SELECT 1 FROM ended WHERE id = t." + owner + "), 1, '' FROM " + table + " t",
+		mend: mend,
+		kind: kind,
 	}
 	if of != "" {
 		inv.of = "t." + of

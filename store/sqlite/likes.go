@@ -61,16 +61,17 @@ func (t *tx) unlike(actor, post freshet.ID) (count int64, changed bool, err erro
 	return count - 1, true, t.change(store.LikeChanged, post, actor)
 }
 
-// meet reads what a reaction needs of a post, and checks that actor exists.
+// meet reads what a reaction needs of a post, and checks that actor exists, or
+// is elsewhere.
 func (t *tx) meet(actor, post freshet.ID) (author freshet.ID, likes int64, err error) {
-	if err := t.needUsers(actor); err != nil {
-		return 0, 0, err
-	}
 	found, err := t.One("SELECT author, likes FROM posts WHERE id = ?", []any{post}, func(r *litedb.Rows) {
 		author, likes = r.ID(0), r.Int(1)
 	})
 	if err == nil && !found {
-		err = freshet.NotFound("post")
+		err = t.missing("post", post)
+	}
+	if err == nil {
+		_, err = t.know(actor)
 	}
 	return author, likes, err
 }

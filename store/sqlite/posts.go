@@ -43,7 +43,7 @@ func (d *DB) CreatePost(ctx context.Context, p freshet.NewPost, w store.Write) (
 		if n, err := t.Exec("UPDATE users SET posts_count = posts_count + 1 WHERE id = ?", p.Author); err != nil {
 			return err
 		} else if n == 0 {
-			return freshet.NotFound("user")
+			return t.missing("user", p.Author)
 		}
 		post = freshet.Post{
 			ID: t.NextID(p.Author.Bucket()), Ref: p.Ref, Author: p.Author, Text: p.Text, Data: p.Data,
@@ -98,7 +98,7 @@ func (t *tx) own(author, id freshet.ID) (post freshet.Post, err error) {
 	found, err := t.One("SELECT "+postColumns+" FROM posts WHERE id = ? AND author = ?", []any{id, author},
 		func(r *litedb.Rows) { post = scanPost(r) })
 	if err == nil && !found {
-		err = freshet.NotFound("post")
+		err = t.missing("post", id)
 	}
 	return post, err
 }

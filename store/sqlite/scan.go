@@ -71,9 +71,11 @@ func each[T any](ctx context.Context, d *DB, q byID, ids []freshet.ID, scan func
 
 // jsonIDs writes ids as json_each reads them.
 func jsonIDs(ids []freshet.ID) string {
-	b := make([]byte, 0, 2+20*len(ids))
+	b := append(make([]byte, 0, 2+20*len(ids)), '[')
 	for i, id := range ids {
-		b = append(b, "[,"[min(i, 1)])
+		if i > 0 {
+			b = append(b, ',')
+		}
 		b = strconv.AppendInt(b, int64(id), 10)
 	}
 	return string(append(b, ']'))
@@ -91,18 +93,6 @@ func (t *tx) number(query string, args ...any) (n int64, found bool, err error) 
 func (t *tx) ids(query string, args ...any) (ids []freshet.ID, err error) {
 	err = t.Each(query, args, func(r *litedb.Rows) { ids = append(ids, r.ID(0)) })
 	return ids, err
-}
-
-// needUsers fails where one of the users is absent.
-func (t *tx) needUsers(ids ...freshet.ID) error {
-	for _, id := range ids {
-		if _, found, err := t.number("SELECT 1 FROM users WHERE id = ?", id); err != nil {
-			return err
-		} else if !found {
-			return freshet.NotFound("user")
-		}
-	}
-	return nil
 }
 
 // bucketOf chooses the bucket of what is known by name.

@@ -57,7 +57,7 @@ func (d *DB) TouchSession(ctx context.Context, id freshet.ID, used, expires time
 	_, err := d.write(ctx, store.Write{}, func(t *tx) error {
 		n, err := t.Exec("UPDATE sessions SET used_at = ?2, expires_at = ?3 WHERE id = ?1", id, used, expires)
 		if err == nil && n == 0 {
-			err = freshet.NotFound("session")
+			err = t.missing("session", id)
 		}
 		return err
 	})
@@ -78,7 +78,7 @@ func (d *DB) EndSession(ctx context.Context, user, id freshet.ID, w store.Write)
 			return err
 		}
 		if !found {
-			return freshet.NotFound("session")
+			return t.missing("session", id)
 		}
 		if err := t.exec("DELETE FROM sessions WHERE id = ?", id); err != nil {
 			return err

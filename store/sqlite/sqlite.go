@@ -45,6 +45,7 @@ var (
 	_ store.Importer   = (*DB)(nil)
 	_ store.Verifier   = (*DB)(nil)
 	_ store.Backupper  = (*DB)(nil)
+	_ store.Part       = (*DB)(nil)
 )
 
 //go:embed migrations/*.sql

@@ -77,7 +77,7 @@ func (t *tx) insertUser(u freshet.NewUser) (freshet.User, error) {
 }
 
 func (t *tx) createUser(u freshet.NewUser) (freshet.User, error) {
-	user := freshet.User{Ref: u.Ref, Handle: u.Handle, Name: u.Name, AvatarURL: u.AvatarURL, CreatedAt: t.Now().UTC()}
+	user := freshet.User{Ref: u.Ref, Handle: u.Handle}
 	if u.Ref != "" {
 		if _, taken, err := t.number("SELECT 1 FROM user_refs WHERE ref = ?", u.Ref); err != nil {
 			return user, err
@@ -88,9 +88,13 @@ func (t *tx) createUser(u freshet.NewUser) (freshet.User, error) {
 	if err := t.nameUser(&user); err != nil {
 		return user, err
 	}
-	if err := t.exec(`INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
-		VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?)`,
-		user.ID, user.CreatedAt, u.Admin, user.Handle, user.Ref, user.Name, user.AvatarURL, u.Email, u.PasswordHash); err != nil {
+	if away, err := t.away(user.ID.Bucket()); err != nil {
+		return user, err
+	} else if away {
+		return user, store.ErrMoved
+	}
+	user, err := t.addUser(user.ID, user.Handle, u)
+	if err != nil {
 		return user, err
 	}
 	if err := t.exec("INSERT INTO handles (handle, user) VALUES (?, ?)", handleKey(user.Handle), user.ID); err != nil {
@@ -102,6 +106,14 @@ func (t *tx) createUser(u freshet.NewUser) (freshet.User, error) {
 		}
 	}
 	return user, nil
+}
+
+// addUser makes a user without its names.
+func (t *tx) addUser(id freshet.ID, handle string, u freshet.NewUser) (freshet.User, error) {
+	user := freshet.User{ID: id, Ref: u.Ref, Handle: handle, Name: u.Name, AvatarURL: u.AvatarURL, CreatedAt: t.Now().UTC()}
+	return user, t.exec(`INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
+		VALUES (?, ?, ?, ?, ?, ?, '', ?, ?, ?)`,
+		user.ID, user.CreatedAt, u.Admin, user.Handle, user.Ref, user.Name, user.AvatarURL, u.Email, u.PasswordHash)
 }
 
 // nameUser draws the id of a new user, and the handle from the id where none is
@@ -135,17 +147,32 @@ func (t *tx) freeHandle(handle string, user freshet.ID) error {
 	return err
 }
 
+// updateUser changes a user whose handle lies here.
 func (t *tx) updateUser(id freshet.ID, p freshet.UserPatch) (freshet.User, error) {
-	var u freshet.User
+	u, _, err := t.changeUser(id, p, func(old, handle string) error {
+		if err := t.freeHandle(handle, id); err != nil {
+			return err
+		}
+		if err := t.exec("DELETE FROM handles WHERE handle = ?", handleKey(old)); err != nil {
+			return err
+		}
+		return t.exec("INSERT OR REPLACE INTO handles (handle, user) VALUES (?, ?)", handleKey(handle), id)
+	})
+	return u, err
+}
+
+// changeUser changes a user and gives the handle before; rename sees to another
+// handle, and may refuse it.
+func (t *tx) changeUser(id freshet.ID, p freshet.UserPatch, rename func(old, handle string) error) (u freshet.User, before string, err error) {
 	var email string
 	found, err := t.One("SELECT "+userColumns+", email FROM users WHERE id = ?", []any{id}, func(r *litedb.Rows) {
 		u, email = scanUser(r), r.Text(10)
 	})
 	if err != nil {
-		return u, err
+		return u, "", err
 	}
 	if !found {
-		return u, freshet.NotFound("user")
+		return u, "", t.missing("user", id)
 	}
 	old, oldEmail := u, email
 	set := func(to *string, from *string) {
@@ -159,24 +186,18 @@ func (t *tx) updateUser(id freshet.ID, p freshet.UserPatch) (freshet.User, error
 	set(&u.AvatarURL, p.AvatarURL)
 	set(&email, p.Email)
 	if u == old && email == oldEmail {
-		return u, nil
+		return u, old.Handle, nil
 	}
 	if u.Handle != old.Handle {
-		if err := t.freeHandle(u.Handle, id); err != nil {
-			return u, err
-		}
-		if err := t.exec("DELETE FROM handles WHERE handle = ?", handleKey(old.Handle)); err != nil {
-			return u, err
-		}
-		if err := t.exec("INSERT INTO handles (handle, user) VALUES (?, ?)", handleKey(u.Handle), id); err != nil {
-			return u, err
+		if err := rename(old.Handle, u.Handle); err != nil {
+			return u, "", err
 		}
 	}
 	if err := t.exec("UPDATE users SET handle = ?2, name = ?3, bio = ?4, avatar_url = ?5, email = ?6 WHERE id = ?1",
 		id, u.Handle, u.Name, u.Bio, u.AvatarURL, email); err != nil {
-		return u, err
+		return u, "", err
 	}
-	return u, t.change(store.UserChanged, id, 0)
+	return u, old.Handle, t.change(store.UserChanged, id, 0)
 }
 
 // Users gives those of the users that exist.
@@ -186,12 +207,12 @@ func (d *DB) Users(ctx context.Context, ids []freshet.ID) ([]freshet.User, error
 
 // UserByHandle finds a user by handle, without regard to case.
 func (d *DB) UserByHandle(ctx context.Context, handle string) (freshet.ID, error) {
-	return get(ctx, d, "user", "SELECT user FROM handles WHERE handle = ?", handleKey(handle), scanID)
+	return get(ctx, d, "user", "SELECT user FROM handles WHERE handle = ? AND NOT pending", handleKey(handle), scanID)
 }
 
 // UserByRef finds a user by the host product's own id.
 func (d *DB) UserByRef(ctx context.Context, ref string) (freshet.ID, error) {
-	return get(ctx, d, "user", "SELECT user FROM user_refs WHERE ref = ?", ref, scanID)
+	return get(ctx, d, "user", "SELECT user FROM user_refs WHERE ref = ? AND NOT pending", ref, scanID)
 }
 
 // ListUsers lists all users by id.

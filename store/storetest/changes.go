@@ -29,16 +29,19 @@ type consumer struct {
 // subscribe makes a consumer that hears of every later write: it is known to
 // the store once it has heard of one. nil: the store has no change feed.
 func (e *env) subscribe(name string) *consumer {
-	feed, ok := e.Store.(store.ChangeFeed)
-	if !ok {
+	if _, ok := e.Store.(store.ChangeFeed); !ok {
 		e.lacks("change feed (no store.ChangeFeed)")
 		return nil
 	}
-	c := &consumer{e: e, feed: feed, name: name}
-	author := e.user("marker")
+	return e.subscribeBy(name, e.user("marker"))
+}
+
+// subscribeBy is subscribe with an author of its own.
+func (e *env) subscribeBy(name string, author freshet.ID) *consumer {
+	c := &consumer{e: e, feed: e.Store.(store.ChangeFeed), name: name}
 	heard := make(chan []store.Change, 1)
 	go func() {
-		changes, err := feed.Changes(e.Context(), name, position.Position{}, 100)
+		changes, err := c.feed.Changes(e.Context(), name, position.Position{}, 100)
 		if err != nil {
 			e.Error(err)
 		}
