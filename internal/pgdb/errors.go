@@ -20,10 +20,14 @@ const (
 	refusedConflict = "FR002"
 	refusedClaimed  = "FR003"
 	refusedInvalid  = "FR004"
+	refusedMoved    = "FR005"
 )
 
 // ErrClaimed is a write whose idempotency claim was made before.
 var ErrClaimed = errors.New("pgdb: claimed")
+
+// ErrMoved is a write that belongs to a part of the data which is not in this database.
+var ErrMoved = errors.New("pgdb: moved")
 
 // explain turns what the server says into what a caller may be told.
 func explain(ctx context.Context, err error) error {
@@ -51,6 +55,8 @@ func explain(ctx context.Context, err error) error {
 		return freshet.Conflict(pg.Message, "%s", pg.Detail)
 	case refusedClaimed:
 		return ErrClaimed
+	case refusedMoved:
+		return ErrMoved
 	case refusedInvalid:
 		return freshet.Invalid(pg.Message, "%s", pg.Detail)
 	case "23505": // unique_violation: two writes at a time

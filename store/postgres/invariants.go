@@ -16,7 +16,8 @@ type invariant struct {
 }
 
 // invariants come in the order of mending: what has no owner goes first, then
-// mirrors follow their originals, then counters are counted.
+// mirrors follow their originals, then counters are counted. On a part what is
+// elsewhere is taken to be as it should.
 var invariants = []invariant{
 	orphan("counters have their user", "user_counts", "id", "id", "users", "", 0, "DELETE FROM user_counts WHERE id = @subject"),
 	orphan("a user has counters", "users", "id", "id", "user_counts", "id", store.UserChanged,
@@ -56,16 +57,17 @@ var invariants = []invariant{
 		"DELETE FROM sessions WHERE id = @subject"),
 	{
 		name: "followers mirror follows",
-		query: `SELECT f.follower, f.followee, (SELECT count(*) FROM followers m
-			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower), 1, '' FROM follows f`,
-		of:   "f.follower",
-		mend: "INSERT INTO followers (followee, id, follower) SELECT followee, id, follower FROM follows WHERE follower = @subject AND followee = @object ON CONFLICT DO NOTHING",
+		query: "SELECT f.follower, f.followee, " + orElsewhere(`SELECT count(*) FROM followers m
+			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower`, "f.followee") + ", 1, '' FROM follows f",
+		of: "f.follower",
+		mend: `INSERT INTO followers (followee, id, follower) SELECT followee, id, follower FROM follows
+			WHERE follower = @subject AND followee = @object AND NOT is_elsewhere(followee) ON CONFLICT DO NOTHING`,
 		kind: store.FollowChanged,
 	},
 	{
 		name: "each of followers is a follow",
-		query: `SELECT m.follower, m.followee, (SELECT count(*) FROM follows f
-			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id), 1, '' FROM followers m`,
+		query: "SELECT m.follower, m.followee, " + orElsewhere(`SELECT count(*) FROM follows f
+			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id`, "m.follower") + ", 1, '' FROM followers m",
 		of: "m.followee",
 		mend: `DELETE FROM followers WHERE followee = @object AND follower = @subject
 			AND id NOT IN (SELECT id FROM follows WHERE follower = @subject AND followee = @object)`,
@@ -73,16 +75,17 @@ var invariants = []invariant{
 	},
 	{
 		name: "blocked_by mirrors blocks",
-		query: `SELECT b.blocker, b.blocked, (SELECT count(*) FROM blocked_by m
-			WHERE m.blocked = b.blocked AND m.blocker = b.blocker), 1, '' FROM blocks b`,
-		of:   "b.blocker",
-		mend: "INSERT INTO blocked_by (blocked, blocker) SELECT blocked, blocker FROM blocks WHERE blocker = @subject AND blocked = @object ON CONFLICT DO NOTHING",
+		query: "SELECT b.blocker, b.blocked, " + orElsewhere(`SELECT count(*) FROM blocked_by m
+			WHERE m.blocked = b.blocked AND m.blocker = b.blocker AND m.id = b.id`, "b.blocked") + ", 1, '' FROM blocks b",
+		of: "b.blocker",
+		mend: `INSERT INTO blocked_by (blocked, blocker, id) SELECT blocked, blocker, id FROM blocks
+			WHERE blocker = @subject AND blocked = @object AND NOT is_elsewhere(blocked) ON CONFLICT (blocked, blocker) DO UPDATE SET id = excluded.id`,
 		kind: store.BlockChanged,
 	},
 	{
 		name: "each of blocked_by is a block",
-		query: `SELECT m.blocker, m.blocked, (SELECT count(*) FROM blocks b
-			WHERE b.blocker = m.blocker AND b.blocked = m.blocked), 1, '' FROM blocked_by m`,
+		query: "SELECT m.blocker, m.blocked, " + orElsewhere(`SELECT count(*) FROM blocks b
+			WHERE b.blocker = m.blocker AND b.blocked = m.blocked`, "m.blocker") + ", 1, '' FROM blocked_by m",
 		of: "m.blocked",
 		mend: `DELETE FROM blocked_by WHERE blocked = @object AND blocker = @subject
 			AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocker = @subject AND blocked = @object)`,
@@ -97,26 +100,28 @@ var invariants = []invariant{
 		kind: store.BlockChanged,
 	},
 	{
-		name:  "handles lead to users",
-		query: "SELECT h.user_id, 0, h.user_id, coalesce((SELECT id FROM users u WHERE u.id = h.user_id AND lower(u.handle) = h.handle), 0), h.handle FROM handles h",
-		mend:  "DELETE FROM handles WHERE handle = @text AND user_id = @subject",
+		name: "handles lead to users",
+		query: "SELECT h.user_id, 0, h.user_id, (h.pending OR " +
+			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND lower(u.handle) = h.handle", "h.user_id") + " > 0)::int * h.user_id, h.handle FROM handles h",
+		mend: "DELETE FROM handles WHERE handle = @text AND user_id = @subject AND NOT pending",
 	},
 	{
 		name:  "each user has the handle",
-		query: "SELECT u.id, 0, coalesce((SELECT user_id FROM handles h WHERE h.handle = lower(u.handle)), 0), u.id, u.handle FROM users u",
+		query: "SELECT u.id, 0, coalesce((SELECT user_id FROM handles h WHERE h.handle = lower(u.handle)), " + ifNoHome + ", 0), u.id, u.handle FROM users u",
 		of:    "u.id",
-		mend:  "INSERT INTO handles (handle, user_id) SELECT lower(handle), id FROM users WHERE id = @subject ON CONFLICT DO NOTHING",
+		mend:  "INSERT INTO handles (handle, user_id) SELECT lower(handle), id FROM users WHERE id = @subject AND NOT is_elsewhere(0) ON CONFLICT DO NOTHING",
 	},
 	{
-		name:  "refs lead to users",
-		query: "SELECT h.user_id, 0, h.user_id, coalesce((SELECT id FROM users u WHERE u.id = h.user_id AND u.ref = h.ref), 0), h.ref FROM user_refs h",
-		mend:  "DELETE FROM user_refs WHERE ref = @text AND user_id = @subject",
+		name: "refs lead to users",
+		query: "SELECT h.user_id, 0, h.user_id, (h.pending OR " +
+			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND u.ref = h.ref", "h.user_id") + " > 0)::int * h.user_id, h.ref FROM user_refs h",
+		mend: "DELETE FROM user_refs WHERE ref = @text AND user_id = @subject AND NOT pending",
 	},
 	{
 		name:  "each user has the ref",
-		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user_id FROM user_refs h WHERE h.ref = u.ref), 0) END, u.id, u.ref FROM users u",
+		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user_id FROM user_refs h WHERE h.ref = u.ref), " + ifNoHome + ", 0) END, u.id, u.ref FROM users u",
 		of:    "u.id",
-		mend:  "INSERT INTO user_refs (ref, user_id) SELECT ref, id FROM users WHERE id = @subject AND ref <> '' ON CONFLICT DO NOTHING",
+		mend:  "INSERT INTO user_refs (ref, user_id) SELECT ref, id FROM users WHERE id = @subject AND ref <> '' AND NOT is_elsewhere(0) ON CONFLICT DO NOTHING",
 	},
 	{
 		name:  "post refs lead to posts",
@@ -146,14 +151,23 @@ var invariants = []invariant{
 	counter("comments", "post_counts", "author", "(SELECT count(*) FROM comments WHERE post = t.id)", store.CommentChanged),
 }
 
+// ifNoHome stands for who has a user's name, where names are elsewhere.
+const ifNoHome = "(SELECT u.id FROM elsewhere WHERE bucket = 0)"
+
+// orElsewhere is what a query counts, or 1 where that is none and an id is elsewhere.
+func orElsewhere(count, id string) string {
+	return "coalesce(nullif((" + count + "), 0), (SELECT count(*) FROM elsewhere e WHERE e.bucket = bucket_of(" + id + ")))"
+}
+
 // orphan wants a row of table owners for the owner that each row names. Its
 // subject is the row's other name, its object the owner.
 func orphan(name, table, owner, subject, owners, of string, kind store.ChangeKind, mend string) invariant {
 	inv := invariant{
-		name:  name,
-		query: "SELECT t." + subject + ", t." + owner + ", EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + ")::int, 1, '' FROM " + table + " t",
-		mend:  mend,
-		kind:  kind,
+		name: name,
+		query: "SELECT t." + subject + ", t." + owner + ", (EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + ")" +
+			" OR EXISTS (SELECT FROM elsewhere e WHERE e.bucket = bucket_of(t." + owner + ")))::int, 1, '' FROM " + table + " t",
+		mend: mend,
+		kind: kind,
 	}
 	if of != "" {
 		inv.of = "t." + of

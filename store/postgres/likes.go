@@ -98,6 +98,8 @@ func (c *coalescer) add(ctx context.Context, actor, post freshet.ID) (int64, boo
 	switch {
 	case r.err != nil:
 		return 0, false, nil, r.err
+	case r.missing == "moved":
+		return 0, false, nil, store.ErrMoved
 	case r.missing != "":
 		return 0, false, nil, freshet.NotFound(r.missing)
 	}

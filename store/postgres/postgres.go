@@ -52,6 +52,7 @@ type DB struct {
 
 var (
 	_ store.Store      = (*DB)(nil)
+	_ store.Part       = (*DB)(nil)
 	_ store.Importer   = (*DB)(nil)
 	_ store.Verifier   = (*DB)(nil)
 	_ store.ChangeFeed = (*DB)(nil)
@@ -152,10 +153,12 @@ func (d *DB) write(ctx context.Context, w store.Write, functions ...pgdb.Call) (
 		calls = append(calls, pgdb.Call{SQL: "SELECT keep_claim($1)", Args: []any{id.Key[:]}})
 	}
 	at, err := d.db.Write(ctx, calls...)
-	if errors.Is(err, pgdb.ErrClaimed) {
-		err = store.ErrClaimed
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, pgdb.ErrClaimed):
+		return nil, store.ErrClaimed
+	case errors.Is(err, pgdb.ErrMoved):
+		return nil, store.ErrMoved
+	case err != nil:
 		return nil, err
 	}
 	if emitted {

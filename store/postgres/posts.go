@@ -91,11 +91,13 @@ func (d *DB) ByAuthor(ctx context.Context, author, before freshet.ID, limit int)
 		int64(author), from(before), limit)
 }
 
-// home looks at heads first: of the authors whose newest post is below the cursor only as many as the page is long can be on
-// it, those with the highest heads; the others have posts on both sides of the cursor. Where there are as many, these heads fill
-// a page, so nothing below the lowest of them is looked at: one step into the index for each author, and one for each row.
-const home = `WITH heads AS MATERIALIZED (
-		SELECT c.id, c.head FROM (SELECT followee AS id FROM follows WHERE follower = $1 UNION ALL SELECT $1::bigint) AS f
+// pull is the pull query for the ids that a query gives. It looks at heads first: of the authors whose newest post is below the
+// cursor only as many as the page is long can be on it, those with the highest heads; the others have posts on both sides of the
+// cursor. Where there are as many, these heads fill a page, so nothing below the lowest of them is looked at: one step into the
+// index for each author, and one for each row.
+func pull(authors string) string {
+	return `WITH heads AS MATERIALIZED (
+		SELECT c.id, c.head FROM (` + authors + `) AS f
 		JOIN user_counts c USING (id) WHERE c.head > 0
 	), below AS MATERIALIZED (
 		SELECT id, head FROM heads WHERE head < $2 ORDER BY head DESC LIMIT $3
@@ -106,6 +108,12 @@ const home = `WITH heads AS MATERIALIZED (
 	CROSS JOIN LATERAL (SELECT id FROM posts WHERE author = near.id AND id < $2
 		AND id >= (SELECT CASE WHEN count(*) = $3 THEN min(head) ELSE 0 END FROM below) ORDER BY id DESC LIMIT $3) p
 	ORDER BY p.id DESC LIMIT $3`
+}
+
+var (
+	home    = pull("SELECT followee AS id FROM follows WHERE follower = $1 UNION ALL SELECT $1::bigint")
+	postsOf = pull("SELECT DISTINCT unnest($1::bigint[]) AS id")
+)
 
 // Home is the pull query.
 func (d *DB) Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error) {

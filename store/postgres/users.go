@@ -114,14 +114,14 @@ func (d *DB) Users(ctx context.Context, ids []freshet.ID) ([]freshet.User, error
 	return d.users.get(ctx, ids)
 }
 
-// UserByHandle finds a user by handle, without regard to case.
+// UserByHandle finds a user by handle, without regard to case. A name that is pending leads to nobody.
 func (d *DB) UserByHandle(ctx context.Context, handle string) (freshet.ID, error) {
-	return get(ctx, d, "user", scanID, "SELECT user_id FROM handles WHERE handle = $1", handleKey(handle))
+	return get(ctx, d, "user", scanID, "SELECT user_id FROM handles WHERE handle = $1 AND NOT pending", handleKey(handle))
 }
 
 // UserByRef finds a user by the host product's own id.
 func (d *DB) UserByRef(ctx context.Context, ref string) (freshet.ID, error) {
-	return get(ctx, d, "user", scanID, "SELECT user_id FROM user_refs WHERE ref = $1", ref)
+	return get(ctx, d, "user", scanID, "SELECT user_id FROM user_refs WHERE ref = $1 AND NOT pending", ref)
 }
 
 // ListUsers lists all users by id.
@@ -131,10 +131,13 @@ func (d *DB) ListUsers(ctx context.Context, after freshet.ID, limit int) ([]fres
 
 // Credentials gives what a sign-in is checked against.
 func (d *DB) Credentials(ctx context.Context, handle string) (freshet.Credentials, error) {
-	return get(ctx, d, "user", func(r pgx.Rows) (c freshet.Credentials, err error) {
-		err = r.Scan((*int64)(&c.User), &c.PasswordHash, &c.Admin)
-		return c, err
-	}, "SELECT u.id, u.password_hash, u.admin FROM handles h JOIN users u ON u.id = h.user_id WHERE h.handle = $1", handleKey(handle))
+	return get(ctx, d, "user", scanCredentials, "SELECT u.id, u.password_hash, u.admin FROM handles h JOIN users u ON u.id = h.user_id WHERE h.handle = $1 AND NOT h.pending",
+		handleKey(handle))
+}
+
+func scanCredentials(r pgx.Rows) (c freshet.Credentials, err error) {
+	err = r.Scan((*int64)(&c.User), &c.PasswordHash, &c.Admin)
+	return c, err
 }
 
 // SetPassword replaces the hash and ends the user's sessions.

@@ -17,9 +17,13 @@ const viewsAtOnce = 256
 
 // CountViews adds a batch of views, once, in parts that are known by their number.
 func (d *DB) CountViews(ctx context.Context, b store.ViewBatch) error {
+	buckets := make([]int32, len(b.Posts))
+	for i, p := range b.Posts {
+		buckets[i] = int32(p.Post.Bucket())
+	}
 	for part, posts := 1, b.Posts; part == 1 || len(posts) > 0; part++ {
 		n := min(viewsAtOnce, len(posts))
-		if _, err := d.db.Do(ctx, func(tx pgx.Tx) error { return countPart(ctx, tx, b.Journal, b.Seq, part, posts[:n]) }); err != nil {
+		if _, err := d.db.Do(ctx, func(tx pgx.Tx) error { return countPart(ctx, tx, b.Journal, b.Seq, part, posts[:n], buckets) }); err != nil {
 			return err
 		}
 		posts = posts[n:]
@@ -27,13 +31,20 @@ func (d *DB) CountViews(ctx context.Context, b store.ViewBatch) error {
 	return nil
 }
 
-// countPart adds up to viewsAtOnce posts in a few statements about all of them.
-func countPart(ctx context.Context, tx pgx.Tx, journal [16]byte, seq uint64, part int, posts []store.ViewedPost) error {
-	isNew, err := tx.Exec(ctx, `INSERT INTO view_batches AS b (journal, seq, part) VALUES ($1, $2, $3)
+// countPart adds up to viewsAtOnce posts in a few statements about all of them. The batch is refused where one of its buckets is
+// elsewhere: what was not added here can't be told apart later.
+func countPart(ctx context.Context, tx pgx.Tx, journal [16]byte, seq uint64, part int, posts []store.ViewedPost, buckets []int32) error {
+	var isNew, moved bool
+	err := tx.QueryRow(ctx, `WITH new AS (INSERT INTO view_batches AS b (journal, seq, part) VALUES ($1, $2, $3)
 		ON CONFLICT (journal) DO UPDATE SET seq = excluded.seq, part = excluded.part
-		WHERE (b.seq, b.part) < (excluded.seq, excluded.part)`, journal[:], int64(seq), part)
-	if err != nil || isNew.RowsAffected() == 0 {
+		WHERE (b.seq, b.part) < (excluded.seq, excluded.part) RETURNING 1)
+		SELECT EXISTS (SELECT FROM new), EXISTS (SELECT FROM elsewhere WHERE bucket = ANY ($4::integer[]))`,
+		journal[:], int64(seq), part, buckets).Scan(&isNew, &moved)
+	if err != nil || !isNew {
 		return err
+	}
+	if moved {
+		return store.ErrMoved
 	}
 	// The posts can't be deleted before this has committed, and are in the order of their ids, as all who lock several are.
 	ids := make([]int64, len(posts))

@@ -41,7 +41,7 @@ import (
 
 // Node is one server: a primary or a replica, which it is can change.
 type Node interface {
-	store.Store
+	store.Part
 	store.Importer
 	store.Verifier
 	// Where is how far the node is, and whether it takes writes.
@@ -77,7 +77,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store implements [store.Store] on a primary and its replicas. Methods are safe for concurrent use.
+// Store implements [store.Part], and so [store.Store], on a primary and its replicas. Methods are safe for concurrent use.
 type Store struct {
 	opts    Options
 	nodes   []*node
@@ -93,7 +93,7 @@ type Store struct {
 }
 
 var (
-	_ store.Store    = (*Store)(nil)
+	_ store.Part     = (*Store)(nil)
 	_ store.Importer = (*Store)(nil)
 	_ store.Verifier = (*Store)(nil)
 )
