@@ -24,27 +24,34 @@ import (
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/postgres"
 	"github.com/freshet/freshet/store/replica"
+	"github.com/freshet/freshet/store/shard"
 	"github.com/freshet/freshet/store/sqlite"
 )
 
 // records is what every store can do.
 type records interface {
 	store.Store
-	store.Importer
 	store.Verifier
 }
 
 // backend is the store as the configuration chooses it, and what comes with it.
 type backend struct {
 	store    records
-	feed     store.ChangeFeed
-	consumer string          // the name under which this node follows it
-	backups  store.Backupper // nil: the store has means of its own
+	feeds    []store.ChangeFeed // of each shard
+	consumer string             // the name under which this node follows them
+	backups  store.Backupper    // nil: the store has means of its own
 	newJobs  func(jobs.Options, map[string]jobs.Handler) jobs.Engine
-	position func() position.Position // up to where the store has committed, as far as is known without asking
+	position func() position.Token // up to where the store has committed, as far as is known without asking
 	database io.Closer
-	primary  *pgdb.DB       // of PostgreSQL
-	router   *replica.Store // where there are replicas
+	shards   []*pgShard // of PostgreSQL
+}
+
+// pgShard is one of the servers' databases. What must be where writes are (jobs, the change feed) has a pool that finds the
+// primary by itself; reads and writes go by the router where there are replicas.
+type pgShard struct {
+	primary *pgdb.DB
+	direct  *postgres.DB   // by that pool
+	router  *replica.Store // nil: no replicas
 }
 
 func (n *Node) openStore(ctx context.Context) error {
@@ -72,65 +79,107 @@ func (n *Node) openEmbedded(ctx context.Context) (err error) {
 func (n *Node) serveFile(file *litedb.DB) {
 	db := sqlite.New(file)
 	n.backend = backend{
-		store: db, feed: db, consumer: feedConsumer, backups: db, position: file.Position,
-		newJobs: func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobsqlite.New(file, o, h) },
+		store: db, feeds: []store.ChangeFeed{db}, consumer: feedConsumer, backups: db,
+		position: func() position.Token { return position.Token{file.Position()} },
+		newJobs:  func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobsqlite.New(file, o, h) },
 	}
 }
 
-// openPostgres works on the servers of the configuration. What must be where writes are (jobs, the change feed) has a pool that
-// finds the primary by itself; reads and writes go by the router where there are replicas.
+// openPostgres works on the servers of the configuration.
 func (n *Node) openPostgres(ctx context.Context) (err error) {
-	if len(n.cfg.Store.Shards) > 1 {
-		return fmt.Errorf("store.shards names %d shards, and this version serves one: leave the others out", len(n.cfg.Store.Shards))
-	}
-	shard := n.cfg.Store.Shards[0]
-	options := pgdb.Options{MaxConns: n.cfg.Store.MaxConns, Now: n.clock, Log: n.log, Migrations: pgSchema()}
-	writer := options
-	writer.Fallbacks = shard.Replicas
-	db, err := pgdb.Open(ctx, shard.Primary, writer)
-	if err != nil {
-		return err
-	}
-	b := backend{database: db, primary: db, position: db.Known, consumer: feedConsumer}
+	b := backend{consumer: feedConsumer}
+	var opened closers
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.database.Close())
+			err = errors.Join(err, opened.Close())
 		}
 	}()
-	first, err := postgres.New(ctx, db)
-	if err != nil {
-		return err
+	var parts []store.Part
+	for i, c := range n.cfg.Store.Shards {
+		s, part, err := n.openShard(ctx, c, &opened)
+		if err != nil {
+			return shardError(err, i, len(n.cfg.Store.Shards))
+		}
+		b.shards, b.feeds, parts = append(b.shards, s), append(b.feeds, s.direct), append(parts, part)
 	}
-	b.store = first
-	if len(shard.Replicas) > 0 {
-		router, err := openRouter(ctx, shard, options, n.log)
+	b.store = parts[0].(records)
+	if len(parts) > 1 {
+		all, err := shard.Open(ctx, parts, shard.Options{Log: n.log})
 		if err != nil {
 			return err
 		}
-		b.store, b.router, b.database = router, router, closers{router, db}
+		b.store, opened = all, append(opened, all)
 	}
-	held, err := db.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
+	held, err := b.shards[0].primary.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
 	if errors.Is(err, pgdb.ErrHeld) {
 		return fmt.Errorf("another freshet uses this database, and timelines in memory are for one: set feed.mode to pull for all of them (%w)", err)
 	}
 	if err != nil {
 		return err
 	}
-	b.database = closers{b.database, releaser{held}}
+	opened = append(opened, releaser{held})
 	if n.id, err = nodeID(n.cfg.Data); err != nil {
 		return err
 	}
 	b.consumer += "-" + n.id
-	// Without the change feed a node would not hear of what others write, and serve it from its caches for as long as they hold it.
-	if logical, err := db.Logical(ctx); err != nil {
-		return err
-	} else if !logical {
-		return errors.New("the database's change feed can't be followed: set wal_level = logical and restart the server")
+	b.database, b.position = opened, b.known
+	b.newJobs = func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine {
+		if len(b.shards) == 1 {
+			return jobspg.New(b.shards[0].primary, o, h)
+		}
+		var all jobs.Joined
+		for _, s := range b.shards {
+			all = append(all, jobspg.New(s.primary, o, h))
+		}
+		return all
 	}
-	b.feed = first
-	b.newJobs = func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobspg.New(db, o, h) }
 	n.backend = b
 	return nil
+}
+
+// openShard opens the servers of one shard.
+func (n *Node) openShard(ctx context.Context, c config.Shard, opened *closers) (s *pgShard, part store.Part, err error) {
+	options := pgdb.Options{MaxConns: n.cfg.Store.MaxConns, Now: n.clock, Log: n.log, Migrations: pgSchema()}
+	writer := options
+	writer.Fallbacks = c.Replicas
+	s = &pgShard{}
+	if s.primary, err = pgdb.Open(ctx, c.Primary, writer); err != nil {
+		return nil, nil, err
+	}
+	*opened = append(*opened, s.primary)
+	if s.direct, err = postgres.New(ctx, s.primary); err != nil {
+		return nil, nil, err
+	}
+	// Without the change feed a node would not hear of what others write, and serve it from its caches for as long as they hold it.
+	if logical, err := s.primary.Logical(ctx); err != nil {
+		return nil, nil, err
+	} else if !logical {
+		return nil, nil, errors.New("the database's change feed can't be followed: set wal_level = logical and restart the server")
+	}
+	if len(c.Replicas) == 0 {
+		return s, s.direct, nil
+	}
+	if s.router, err = openRouter(ctx, c, options, n.log); err != nil {
+		return nil, nil, err
+	}
+	*opened = append(*opened, s.router)
+	return s, s.router, nil
+}
+
+// shardError names the shard where there are several.
+func shardError(err error, i, of int) error {
+	if of == 1 {
+		return err
+	}
+	return fmt.Errorf("shard %d: %w", i, err)
+}
+
+// known is how far the shards have committed, as was last heard.
+func (b *backend) known() (at position.Token) {
+	for _, s := range b.shards {
+		at = at.Raise(s.primary.Known())
+	}
+	return at
 }
 
 // openRouter opens all servers of a shard, of which some may be down.

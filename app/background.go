@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/freshet/freshet/position"
@@ -18,11 +19,12 @@ const (
 	housekeepEvery = 10 * time.Minute      // removal of what has expired
 )
 
-// followChanges repeats the fence of every change from the store's feed: of
+// followChanges repeats the fence of every change from the feed of one shard: of
 // writes by other programs, and of those whose process died between commit and
 // fence. The caches hear how far it has come. Nodes that share a store follow it
 // by names of their own. It returns when ctx ends.
-func (n *Node) followChanges(ctx context.Context, consumer string) {
+func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
+	feed := n.feeds[shard]
 	var at, confirmed, told position.Position
 	last := time.Now()
 	// Waiting ends in time to ask again before memory is not trusted any more.
@@ -30,10 +32,10 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 	for patience := calm; ctx.Err() == nil; {
 		wait, cancel := context.WithTimeout(ctx, patience)
 		asked := time.Now()
-		head, err := n.feed.FeedHead(wait)
+		head, err := feed.FeedHead(wait)
 		var changes []store.Change
 		if err == nil {
-			changes, err = n.feed.Changes(wait, consumer, at, feedChunk)
+			changes, err = feed.Changes(wait, n.consumer, at, feedChunk)
 		}
 		cancel()
 		if patience = calm; errors.Is(err, context.DeadlineExceeded) {
@@ -58,18 +60,51 @@ func (n *Node) followChanges(ctx context.Context, consumer string) {
 			if !head.Reached(at) {
 				head = at
 			}
-			n.stack.Followed(asked, position.Token{head})
-			if head != told && n.stack.Advance(ctx, position.Token{head}) == nil {
+			since, all, whole := heard.from(shard, asked, head)
+			if whole {
+				n.stack.Followed(since, all)
+			}
+			if head != told && whole && n.stack.Advance(ctx, all) == nil {
 				told = head
 			}
 		}
 		if at != confirmed && time.Since(last) >= confirmEvery {
-			if err := n.feed.Confirm(ctx, consumer, at); err != nil && ctx.Err() == nil {
+			if err := feed.Confirm(ctx, n.consumer, at); err != nil && ctx.Err() == nil {
 				n.log.Error("confirm the change feed", "error", err)
 			}
 			confirmed, last = at, time.Now()
 		}
 	}
+}
+
+// heard is what the feeds of all shards have said. Memory is as fresh as the one that was asked longest ago.
+type heard struct {
+	mu    sync.Mutex
+	asked []time.Time // zero: not yet
+	heads []position.Position
+}
+
+func newHeard(shards int) *heard {
+	return &heard{asked: make([]time.Time, shards), heads: make([]position.Position, shards)}
+}
+
+// from notes how far a shard's feed was told, and when that was asked. It gives what holds of all: since when, and how far;
+// whole tells whether each has been heard at least once.
+func (h *heard) from(shard int, asked time.Time, head position.Position) (since time.Time, all position.Token, whole bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked[shard], h.heads[shard] = asked, head
+	since = asked
+	for i, at := range h.asked {
+		if at.IsZero() {
+			return since, nil, false
+		}
+		if at.Before(since) {
+			since = at
+		}
+		all = all.Raise(h.heads[i])
+	}
+	return since, all, true
 }
 
 func (n *Node) feedFailed(ctx context.Context, err error) {

@@ -56,7 +56,7 @@ func (n *Node) handler() (http.Handler, error) {
 		Caches:      &Admin{node: n}, // what the socket does, and no other way to do it
 		Cursors:     freshet.NewCursors(n.secrets.Key(access.ForCursors)),
 		Signer:      position.NewSigner(n.secrets.Key(access.ForPositions)),
-		Position:    func() position.Token { return position.Token{n.position()} },
+		Position:    n.position,
 		Ready:       n.store.Ready,
 		Replicated:  n.file == nil,
 		Metrics:     n.writeMetrics,

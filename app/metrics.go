@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/store/replica"
 )
 
 // writeMetrics writes what the layers below the API know of themselves, in
@@ -46,23 +47,65 @@ func (n *Node) writeMetrics(w io.Writer) {
 		one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
 		one("freshet_store_writes_total", "counter", "Writes in them.", writes)
 	}
-	if n.primary != nil {
-		p := n.primary.Pool().Stat()
-		one("freshet_store_connections", "gauge", "Connections to the primary.", p.TotalConns())
-		one("freshet_store_connections_busy", "gauge", "Those of them in use.", p.AcquiredConns())
-		one("freshet_store_connections_max", "gauge", "How many there may be.", p.MaxConns())
-		one("freshet_store_connection_waits_total", "counter", "Times that one had to be waited for.", p.EmptyAcquireCount())
-		one("freshet_store_connection_wait_seconds_total", "counter", "How long, in all.", p.EmptyAcquireWaitTime().Seconds())
-		slow, took := n.primary.Slow()
-		one("freshet_store_slow_total", "counter", "Statements on the primary that took 200 ms and more; the log has them.", slow)
-		one("freshet_store_slow_seconds_total", "counter", "How long these took, in all.", took.Seconds())
+	if len(n.shards) > 0 {
+		n.writeShardMetrics(w)
 	}
-	if n.router != nil {
-		r := n.router.Stats()
-		one("freshet_store_replica_reads_total", "counter", "Reads that replicas answered.", r.OnReplicas)
-		one("freshet_store_primary_reads_total", "counter", "Reads that went to the primary.", r.OnPrimary)
-		one("freshet_store_reads_retried_total", "counter", "Reads that failed on a replica and were asked elsewhere.", r.Retried)
-		one("freshet_store_failovers_total", "counter", "Changes of the primary.", r.Failovers)
-		one("freshet_store_ejected", "gauge", "Servers that don't answer.", r.Ejected)
+}
+
+// shardMetric is what is told of each shard.
+type shardMetric struct {
+	name, kind, help string
+	of               func(s *pgShard) any // nil: this shard has none of it
+}
+
+var shardMetrics = []shardMetric{
+	{"freshet_store_connections", "gauge", "Connections to the primary.", func(s *pgShard) any { return s.primary.Pool().Stat().TotalConns() }},
+	{"freshet_store_connections_busy", "gauge", "Those of them in use.", func(s *pgShard) any { return s.primary.Pool().Stat().AcquiredConns() }},
+	{"freshet_store_connections_max", "gauge", "How many there may be.", func(s *pgShard) any { return s.primary.Pool().Stat().MaxConns() }},
+	{"freshet_store_connection_waits_total", "counter", "Times that one had to be waited for.", func(s *pgShard) any { return s.primary.Pool().Stat().EmptyAcquireCount() }},
+	{"freshet_store_connection_wait_seconds_total", "counter", "How long, in all.", func(s *pgShard) any { return s.primary.Pool().Stat().EmptyAcquireWaitTime().Seconds() }},
+	{"freshet_store_slow_total", "counter", "Statements on the primary that took 200 ms and more; the log has them.", func(s *pgShard) any {
+		n, _ := s.primary.Slow()
+		return n
+	}},
+	{"freshet_store_slow_seconds_total", "counter", "How long these took, in all.", func(s *pgShard) any {
+		_, took := s.primary.Slow()
+		return took.Seconds()
+	}},
+	{"freshet_store_replica_reads_total", "counter", "Reads that replicas answered.", routed(func(r replica.Stats) any { return r.OnReplicas })},
+	{"freshet_store_primary_reads_total", "counter", "Reads that went to the primary.", routed(func(r replica.Stats) any { return r.OnPrimary })},
+	{"freshet_store_reads_retried_total", "counter", "Reads that failed on a replica and were asked elsewhere.", routed(func(r replica.Stats) any { return r.Retried })},
+	{"freshet_store_failovers_total", "counter", "Changes of the primary.", routed(func(r replica.Stats) any { return r.Failovers })},
+	{"freshet_store_ejected", "gauge", "Servers that don't answer.", routed(func(r replica.Stats) any { return r.Ejected })},
+}
+
+func routed(of func(replica.Stats) any) func(*pgShard) any {
+	return func(s *pgShard) any {
+		if s.router == nil {
+			return nil
+		}
+		return of(s.router.Stats())
+	}
+}
+
+// writeShardMetrics labels what it tells by the shard, where there are several.
+func (n *Node) writeShardMetrics(w io.Writer) {
+	for _, m := range shardMetrics {
+		begun := false
+		for i, s := range n.shards {
+			v := m.of(s)
+			if v == nil {
+				continue
+			}
+			if !begun {
+				fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
+				begun = true
+			}
+			label := ""
+			if len(n.shards) > 1 {
+				label = fmt.Sprintf("{shard=\"%d\"}", i)
+			}
+			fmt.Fprintf(w, "%s%s %v\n", m.name, label, v)
+		}
 	}
 }

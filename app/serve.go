@@ -88,7 +88,10 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 		return nil, fmt.Errorf("start jobs: %w", err)
 	}
 	var group sync.WaitGroup
-	group.Go(func() { n.followChanges(ctx, n.consumer) })
+	told := newHeard(len(n.feeds))
+	for shard := range n.feeds {
+		group.Go(func() { n.followChanges(ctx, shard, told) })
+	}
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
 	return group.Wait, nil
