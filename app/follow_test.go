@@ -32,11 +32,12 @@ func startFollowers(t *testing.T, n int) (nodes []*apiNode, stop []func()) {
 
 // follows has a node consume the change feed until stop, or the end of the test.
 func (n *apiNode) follows(t *testing.T, name string) (stop func()) {
+	n.consumer = name
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		n.followChanges(ctx, name)
+		n.followChanges(ctx, 0, newHeard(1))
 	}()
 	stop = func() {
 		cancel()
@@ -149,7 +150,7 @@ func TestAFullChunkIsNotTheHead(t *testing.T) {
 	n := startFleet(t, cache.Options{Feed: true}, "")[0]
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := n.feed.Changes(ctx, "node", position.Position{}, 1); err != nil { // from now on
+	if _, err := n.feeds[0].Changes(ctx, "node", position.Position{}, 1); err != nil { // from now on
 		t.Fatal(err)
 	}
 	if _, err := n.file.Write(t.Context(), func(tx *litedb.Tx) error {
@@ -162,8 +163,8 @@ func TestAFullChunkIsNotTheHead(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	held := &heldFeed{ChangeFeed: n.feed, next: make(chan struct{})}
-	n.feed = held
+	held := &heldFeed{ChangeFeed: n.feeds[0], next: make(chan struct{})}
+	n.feeds[0] = held
 	n.follows(t, "node")
 	for held.calls.Load() < 2 { // the first has told a full chunk
 		time.Sleep(time.Millisecond)

@@ -31,6 +31,8 @@ type Part interface {
 	Names
 	DirectoryKeeper
 
+	// System is the part's own: what its positions bear.
+	System(ctx context.Context) (uint64, error)
 	// Elsewhere are the buckets that are not here; SetElsewhere changes that, durably. A new part has all.
 	Elsewhere(ctx context.Context) (Buckets, error)
 	SetElsewhere(ctx context.Context, b Buckets) error

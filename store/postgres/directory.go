@@ -9,6 +9,12 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
+// System is that of the database's positions.
+func (d *DB) System(ctx context.Context) (uint64, error) {
+	at, _, err := d.Where(ctx)
+	return at.System, err
+}
+
 // Directory gives the directory that was kept last.
 func (d *DB) Directory(ctx context.Context) (out store.Directory, err error) {
 	err = d.db.Read(ctx, "SELECT epoch, parts, owners FROM directory", nil, func(r pgx.Rows) error {

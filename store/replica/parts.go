@@ -123,3 +123,19 @@ func (s *Store) EndClaim(ctx context.Context, claim, user freshet.ID) (handle, r
 	})
 	return handle, ref, err
 }
+
+// System is that of the servers' positions.
+func (s *Store) System(ctx context.Context) (uint64, error) {
+	at, _, err := s.Where(ctx)
+	return at.System, err
+}
+
+// Directory asks the primary, because what follows from the answer is written by it.
+func (s *Store) Directory(ctx context.Context) (store.Directory, error) {
+	return s.primary.Load().Directory(ctx)
+}
+
+// SetDirectory is made by the primary.
+func (s *Store) SetDirectory(ctx context.Context, d store.Directory) error {
+	return s.write(ctx, func(ctx context.Context, n store.Store) error { return n.(*node).SetDirectory(ctx, d) })
+}

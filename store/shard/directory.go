@@ -41,18 +41,14 @@ func (s *Store) readDirectory(ctx context.Context) error {
 	}
 	systems := make([]uint64, len(s.parts))
 	for i, p := range s.parts {
-		feed, ok := p.(store.ChangeFeed)
-		if !ok {
-			return fmt.Errorf("open shards: part %d is no change feed", i)
-		}
-		at, err := feed.FeedHead(ctx)
+		system, err := p.System(ctx)
 		if err != nil {
 			return fmt.Errorf("open shards: part %d: %w", i, err)
 		}
-		if other := slices.Index(systems[:i], at.System); other >= 0 {
+		if other := slices.Index(systems[:i], system); other >= 0 {
 			return fmt.Errorf("open shards: parts %d and %d are the same database", other, i)
 		}
-		systems[i] = at.System
+		systems[i] = system
 	}
 	d, err := s.home().Directory(ctx)
 	if err == nil && d.Epoch == 0 {

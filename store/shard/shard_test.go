@@ -90,7 +90,7 @@ func openDatabases(t testing.TB, n int, now func() time.Time) (d databases) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.parts, d.raw, d.names = append(d.parts, any(db).(store.Part)), append(d.raw, raw), append(d.names, u.Path[1:])
+		d.parts, d.raw, d.names = append(d.parts, db), append(d.raw, raw), append(d.names, u.Path[1:])
 	}
 	return d
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
+// System is that of the file's positions.
+func (d *DB) System(context.Context) (uint64, error) { return d.file.Position().System, nil }
+
 // Directory gives the directory that was kept last.
 func (d *DB) Directory(ctx context.Context) (out store.Directory, err error) {
 	var parts string
