@@ -6,17 +6,18 @@ import (
 )
 
 var halfCases = []partCase{
-	{"AFollowIsMadeInHalves", 2, testFollowHalves},
-	{"AFollowAlreadyThereIsNotTold", 2, testFollowAgain},
-	{"ARefusedFollowIsUndone", 2, testRefusedFollow},
-	{"ARefusedBlockIsUndone", 2, testRefusedBlock},
-	{"ABlockEndsBothFollowsOnBothParts", 2, testBlockHalves},
-	{"ABlockedActorIsRefusedOnBothParts", 2, testBlockedElsewhere},
-	{"AFollowThatComesBehindABlockEnds", 2, testFollowBehindBlock},
-	{"AnEndTakesAwayItsOwnEdgeAlone", 2, testOwnEdge},
-	{"AMuteHasNoOtherHalf", 2, testMuteElsewhere},
-	{"MirrorsComeInOrderForTheBucketsAskedFor", 3, testPending},
-	{"UsersOfOnePartNeedNoMirror", 2, testOnePart},
+	{name: "AFollowIsMadeInHalves", parts: 2, test: testFollowHalves},
+	{name: "AFollowAlreadyThereIsNotTold", parts: 2, test: testFollowAgain},
+	{name: "ARefusedFollowIsUndone", parts: 2, test: testRefusedFollow},
+	{name: "ARefusedFollowTakesNoLaterOneAlong", parts: 2, test: testRefusedEdge},
+	{name: "ARefusedBlockIsUndone", parts: 2, test: testRefusedBlock},
+	{name: "ABlockEndsBothFollowsOnBothParts", parts: 2, test: testBlockHalves},
+	{name: "ABlockedActorIsRefusedOnBothParts", parts: 2, test: testBlockedElsewhere},
+	{name: "AFollowThatComesBehindABlockEnds", parts: 2, test: testFollowBehindBlock},
+	{name: "AnEndTakesAwayItsOwnEdgeAlone", parts: 2, test: testOwnEdge},
+	{name: "AMuteHasNoOtherHalf", parts: 2, test: testMuteElsewhere},
+	{name: "MirrorsComeInOrderForTheBucketsAskedFor", parts: 3, test: testPending},
+	{name: "UsersOfOnePartNeedNoMirror", parts: 2, test: testOnePart},
 }
 
 func testFollowHalves(x *parts) {
@@ -96,6 +97,21 @@ func testRefusedFollow(x *parts) {
 		x.at[0].counted(a, 0, 0, 0)
 	}
 	x.same("following", len(got(x.p[0].Following(x.ctx, a, 0, 9))(x.env)), 0)
+}
+
+// testRefusedEdge: a follows again before it hears that the first follow was
+// refused.
+func testRefusedEdge(x *parts) {
+	a, b := x.user(0), x.user(1)
+	x.ok(third(x.p[1].Block(x.ctx, b, a, store.Write{})))
+	x.at[0].follow(a, b)
+	first := x.pending(0)
+	x.same("applied", x.tell(1, first...), []store.Applied{{Refused: true}})
+	x.ok(third(x.p[0].Unfollow(x.ctx, a, b, store.Write{})))
+	x.at[0].follow(a, b)
+	x.settle(0, store.Settled{ID: first[0].ID, Refused: true})
+	x.at[0].counted(a, 0, 1, 0)
+	x.same("mirrors", kinds(x.pending(0)), []string{"unfollow", "follow"})
 }
 
 func testRefusedBlock(x *parts) {

@@ -11,20 +11,22 @@ import (
 
 // In these tests home is part 0 and the users are on part 1.
 var nameCases = []partCase{
-	{"NamesAreTakenAllOrNone", 2, testNamesTaken},
-	{"APendingNameLeadsNowhere", 2, testNamePending},
-	{"ASignUpThatStopsMidwayCanBeEnded", 2, testSignUpEnded},
-	{"ASignUpThatWentThroughIsKept", 2, testSignUpKept},
-	{"ARenameFreesTheNameBefore", 2, testRename},
-	{"ARenameThatStopsMidwayCanBeEnded", 2, testRenameEnded},
-	{"ARenameThereAndBackKeepsTheName", 2, testThereAndBack},
-	{"ARenameBackThatStopsMidwayKeepsNothing", 2, testBackEnded},
-	{"TwoRenamesAtATimeLeaveOneName", 2, testTwoRenames},
-	{"ALateSettlementTakesNothingFromOthers", 2, testLateSettlement},
-	{"ASettlementBehindTheRenameKeepsTheRef", 2, testSignUpSettledLate},
-	{"AHandleCanChangeItsCase", 2, testNameCase},
-	{"AnUpdateWithoutAHandleNeedsNoClaim", 2, testUpdateNamed},
-	{"AClaimOnAUserElsewhereIsAskedThere", 2, testNamesMoved},
+	{name: "NamesAreTakenAllOrNone", parts: 2, test: testNamesTaken},
+	{name: "APendingNameLeadsNowhere", parts: 2, test: testNamePending},
+	{name: "ASignUpThatStopsMidwayCanBeEnded", parts: 2, test: testSignUpEnded},
+	{name: "ASignUpThatWentThroughIsKept", parts: 2, test: testSignUpKept},
+	{name: "ARenameFreesTheNameBefore", parts: 2, test: testRename},
+	{name: "ARenameThatStopsMidwayCanBeEnded", parts: 2, test: testRenameEnded},
+	{name: "ARenameThereAndBackKeepsTheName", parts: 2, test: testThereAndBack},
+	{name: "ARenameBackThatStopsMidwayKeepsNothing", parts: 2, test: testBackEnded},
+	{name: "TwoRenamesAtATimeLeaveOneName", parts: 2, test: testTwoRenames},
+	{name: "ALateSettlementTakesNothingFromOthers", parts: 2, test: testLateSettlement},
+	{name: "ALateSettlementTakesNothingFromALaterClaim", parts: 2, test: testLateOwnSettlement},
+	{name: "ASignUpComesBeforeEachRename", parts: 2, test: testLaggingClock},
+	{name: "ASettlementBehindTheRenameKeepsTheRef", parts: 2, test: testSignUpSettledLate},
+	{name: "AHandleCanChangeItsCase", parts: 2, test: testNameCase},
+	{name: "AnUpdateWithoutAHandleNeedsNoClaim", parts: 2, test: testUpdateNamed},
+	{name: "AClaimOnAUserElsewhereIsAskedThere", parts: 2, test: testNamesMoved},
 }
 
 // claim draws a claim and takes a handle for a user.
@@ -325,6 +327,37 @@ func testLateSettlement(x *parts) {
 	x.settles(theirs, true, "")
 	x.settles(c, false, h1)
 	x.called(v, h1)
+}
+
+func testLateOwnSettlement(x *parts) {
+	h0, h1 := x.handle("h"), x.handle("h")
+	u := x.signUps(h0)
+	late := x.claim(u, h1)
+	x.endsAs(late, h0, "")
+	x.settles(late, false, "")
+	c := x.claim(u, h1)
+	for _, kept := range []bool{false, true} {
+		x.settles(late, kept, "")
+		name, err := x.p[0].NameOf(x.ctx, h1)
+		x.ok(err)
+		x.same("name", name, store.Name{User: u, Claim: c.ID, Pending: true})
+	}
+	x.rename(c, h0)
+	x.settles(c, true, h0)
+	x.called(u, h1)
+	x.free(h0)
+}
+
+// testLaggingClock: whoever draws the claim of a rename has a clock behind that
+// of the user's part.
+func testLaggingClock(x *parts) {
+	h0, h1 := x.handle("h"), x.handle("h")
+	u := x.signUps(h0)
+	c := x.claims(store.NameClaim{ID: freshet.NewID(u.Millis()-1000, x.bucket(0), 1), User: u, Handle: h1})
+	x.rename(c, h0)
+	x.settles(c, true, h0)
+	x.called(u, h1)
+	x.free(h0)
 }
 
 func testSignUpSettledLate(x *parts) {

@@ -8,7 +8,7 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-var randomPartCases = []partCase{{"HalvesAgreeWhateverTheWay", 2, testRandomParts}}
+var randomPartCases = []partCase{{name: "HalvesAgreeWhateverTheWay", parts: 2, test: testRandomParts}}
 
 // testRandomParts writes at random on both parts, while mirrors are read,
 // applied and settled at random: late, in small batches, some of them twice. All
