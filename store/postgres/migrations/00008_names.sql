@@ -105,8 +105,7 @@ BEGIN
 	END IF;
 	PERFORM use_claim(p_id, p_id);
 	u.id := p_id; u.created_at := date_trunc('microseconds', now_or(p_at));
-	u.handle := CASE WHEN p_handle = '' THEN 'u' || p_id ELSE p_handle END;
-	u.ref := p_ref; u.name := p_name; u.bio := ''; u.avatar_url := p_avatar_url; u.email := p_email;
+	u.handle := p_handle; u.ref := p_ref; u.name := p_name; u.bio := ''; u.avatar_url := p_avatar_url; u.email := p_email;
 	u.password_hash := p_password_hash; u.admin := p_admin;
 	INSERT INTO users SELECT u.*;
 	INSERT INTO user_counts (id) VALUES (u.id);
