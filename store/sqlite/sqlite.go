@@ -15,6 +15,11 @@
 // is mirrored (followers, blocked_by) changes with its original; each write adds
 // its rows to the change feed. Verify checks the first two.
 //
+// A file may be one part of a store ([store.Part]). Then the other half of a
+// follow or block may be in another file, and a row of mirrors, made in the same
+// transaction, tells what has to be done there. Buckets that are elsewhere are
+// looked up only where a row is missing, so a file with all of them pays nothing.
+//
 // It is not a cache and filters nothing: what one user may see of another is
 // decided by package social.
 package sqlite
@@ -35,12 +40,11 @@ import (
 // Options configures the file; the zero value works.
 type Options = litedb.Options
 
-// DB implements [store.Store] and its capabilities on one file. Methods are
+// DB implements [store.Part] and the capabilities of a store on one file. Methods are
 // safe for concurrent use.
 type DB struct{ file *litedb.DB }
 
 var (
-	_ store.Store      = (*DB)(nil)
 	_ store.ChangeFeed = (*DB)(nil)
 	_ store.Importer   = (*DB)(nil)
 	_ store.Verifier   = (*DB)(nil)

@@ -9,6 +9,7 @@ var halfCases = []partCase{
 	{"AFollowIsMadeInHalves", 2, testFollowHalves},
 	{"AFollowAlreadyThereIsNotTold", 2, testFollowAgain},
 	{"ARefusedFollowIsUndone", 2, testRefusedFollow},
+	{"ARefusedFollowTakesNoLaterOneAlong", 2, testRefusedEdge},
 	{"ARefusedBlockIsUndone", 2, testRefusedBlock},
 	{"ABlockEndsBothFollowsOnBothParts", 2, testBlockHalves},
 	{"ABlockedActorIsRefusedOnBothParts", 2, testBlockedElsewhere},
@@ -96,6 +97,21 @@ func testRefusedFollow(x *parts) {
 		x.at[0].counted(a, 0, 0, 0)
 	}
 	x.same("following", len(got(x.p[0].Following(x.ctx, a, 0, 9))(x.env)), 0)
+}
+
+// testRefusedEdge: a follows again before it hears that the first follow was
+// refused.
+func testRefusedEdge(x *parts) {
+	a, b := x.user(0), x.user(1)
+	x.ok(third(x.p[1].Block(x.ctx, b, a, store.Write{})))
+	x.at[0].follow(a, b)
+	first := x.pending(0)
+	x.same("applied", x.tell(1, first...), []store.Applied{{Refused: true}})
+	x.ok(third(x.p[0].Unfollow(x.ctx, a, b, store.Write{})))
+	x.at[0].follow(a, b)
+	x.settle(0, store.Settled{ID: first[0].ID, Refused: true})
+	x.at[0].counted(a, 0, 1, 0)
+	x.same("mirrors", kinds(x.pending(0)), []string{"unfollow", "follow"})
 }
 
 func testRefusedBlock(x *parts) {

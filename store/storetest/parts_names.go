@@ -21,6 +21,8 @@ var nameCases = []partCase{
 	{"ARenameBackThatStopsMidwayKeepsNothing", 2, testBackEnded},
 	{"TwoRenamesAtATimeLeaveOneName", 2, testTwoRenames},
 	{"ALateSettlementTakesNothingFromOthers", 2, testLateSettlement},
+	{"ALateSettlementTakesNothingFromALaterClaim", 2, testLateOwnSettlement},
+	{"ASignUpComesBeforeEachRename", 2, testLaggingClock},
 	{"ASettlementBehindTheRenameKeepsTheRef", 2, testSignUpSettledLate},
 	{"AHandleCanChangeItsCase", 2, testNameCase},
 	{"AnUpdateWithoutAHandleNeedsNoClaim", 2, testUpdateNamed},
@@ -325,6 +327,37 @@ func testLateSettlement(x *parts) {
 	x.settles(theirs, true, "")
 	x.settles(c, false, h1)
 	x.called(v, h1)
+}
+
+func testLateOwnSettlement(x *parts) {
+	h0, h1 := x.handle("h"), x.handle("h")
+	u := x.signUps(h0)
+	late := x.claim(u, h1)
+	x.endsAs(late, h0, "")
+	x.settles(late, false, "")
+	c := x.claim(u, h1)
+	for _, kept := range []bool{false, true} {
+		x.settles(late, kept, "")
+		name, err := x.p[0].NameOf(x.ctx, h1)
+		x.ok(err)
+		x.same("name", name, store.Name{User: u, Claim: c.ID, Pending: true})
+	}
+	x.rename(c, h0)
+	x.settles(c, true, h0)
+	x.called(u, h1)
+	x.free(h0)
+}
+
+// testLaggingClock: whoever draws the claim of a rename has a clock behind that
+// of the user's part.
+func testLaggingClock(x *parts) {
+	h0, h1 := x.handle("h"), x.handle("h")
+	u := x.signUps(h0)
+	c := x.claims(store.NameClaim{ID: freshet.NewID(u.Millis()-1000, x.bucket(0), 1), User: u, Handle: h1})
+	x.rename(c, h0)
+	x.settles(c, true, h0)
+	x.called(u, h1)
+	x.free(h0)
 }
 
 func testSignUpSettledLate(x *parts) {
