@@ -16,7 +16,18 @@ func databaseOf(url string) string {
 	return url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
 }
 
-// A case's parts are databases that the one before has used: to empty them takes a tenth of the time that making them does.
+// clearParts removes the few rows that a case has left, in a tenth of the time of TRUNCATE, which makes files.
+func clearParts(t *testing.T, database string) {
+	t.Helper()
+	server.Exec(t, database, `DO $$ DECLARE name text; BEGIN
+		FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'freshet' AND tablename NOT LIKE 'migrations_%'
+			AND tablename NOT LIKE 'posts_%' AND tablename <> 'meta' LOOP
+			EXECUTE format('DELETE FROM freshet.%I', name);
+		END LOOP;
+	END $$`)
+}
+
+// A case's parts are databases that the one before has used.
 func TestPartContract(t *testing.T) {
 	var all []store.Part
 	var files []*pgdb.DB
@@ -29,7 +40,7 @@ func TestPartContract(t *testing.T) {
 	}
 	storetest.RunParts(t, func(t *testing.T, n int) []store.Part {
 		for i, p := range all[:n] {
-			server.Empty(t, databaseOf(urls[p]))
+			clearParts(t, databaseOf(urls[p]))
 			t.Cleanup(func() {
 				if err := removeConsumers(p.(*postgres.DB), files[i]); err != nil {
 					t.Error(err)

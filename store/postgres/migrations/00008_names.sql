@@ -15,16 +15,26 @@ CREATE TABLE name_claims (
 	claim   bigint NOT NULL
 );
 
+-- The last id that was drawn for a user or a claim: those of a bucket rise, as the claims on one user's names must.
+CREATE TABLE drawn (
+	bucket integer PRIMARY KEY,
+	id     bigint NOT NULL
+);
+
 CREATE FUNCTION claim_order(p_claim bigint, p_user bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 	$$ SELECT CASE p_claim WHEN p_user THEN 0 ELSE p_claim END $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION draw_user_id(p_bucket integer, p_at timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	v_id bigint;
 BEGIN
 	IF EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket) THEN
 		PERFORM refuse('FR005', 'user', '');
 	END IF;
-	RETURN next_id(p_bucket, 0, p_at);
+	INSERT INTO drawn AS d (bucket, id) VALUES (p_bucket, next_id(p_bucket, 0, p_at))
+		ON CONFLICT (bucket) DO UPDATE SET id = next_id(p_bucket, d.id, p_at) RETURNING d.id INTO v_id;
+	RETURN v_id;
 END $$;
 
 -- claim_names takes all names or none: it gives those that it can't have, because another user or claim has them. Rows are
