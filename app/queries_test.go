@@ -45,7 +45,7 @@ func newChurn(t *testing.T) *churn {
 	c := &churn{t: t, node: n, rng: rand.New(rand.NewPCG(1, 2))}
 	heard := make(chan error, 1)
 	go func() { // a new consumer hears of what comes after it has come
-		_, err := n.feed.Changes(t.Context(), "oracle", position.Position{}, 1)
+		_, err := n.feeds[0].Changes(t.Context(), "oracle", position.Position{}, 1)
 		heard <- err
 	}()
 	for done := false; !done; {
@@ -155,7 +155,7 @@ func (c *churn) changes() []store.Change {
 	if last <= c.seen.Offset {
 		return nil
 	}
-	changes, err := c.node.feed.Changes(ctx, "oracle", c.seen, 1000)
+	changes, err := c.node.feeds[0].Changes(ctx, "oracle", c.seen, 1000)
 	if err != nil {
 		c.t.Fatal(err)
 	}

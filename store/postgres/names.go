@@ -55,10 +55,8 @@ func (d *DB) RefOf(ctx context.Context, ref string) (store.Name, error) {
 
 // CreateNamed signs a user up whose id was drawn here and whose names were claimed at home.
 func (d *DB) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, w store.Write) (user freshet.User, at position.Token, err error) {
-	if u.Handle != "" || u.Ref == "" {
-		if err := freshet.CheckHandle("handle", u.Handle); err != nil {
-			return user, nil, err
-		}
+	if err := freshet.CheckHandle("handle", u.Handle); err != nil {
+		return user, nil, err
 	}
 	at, err = d.write(ctx, w, pgdb.Call{
 		SQL:  "SELECT " + userColumns + " FROM create_named($1, $2, $3, $4, $5, $6, $7, $8, $9) u" + noCounts,

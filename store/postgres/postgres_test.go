@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +74,7 @@ func removeConsumers(db *postgres.DB, file *pgdb.DB) error {
 
 func TestContract(t *testing.T) {
 	url := server.CreateDatabase(t)
-	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	name := databaseOf(url)
 	db, file := openAt(t, url, pgdb.Options{})
 	storetest.Run(t, func(t *testing.T) store.Store {
 		server.Empty(t, name)

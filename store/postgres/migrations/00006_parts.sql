@@ -113,7 +113,7 @@ BEGIN
 	u.created_at := date_trunc('microseconds', now_or(p_at));
 	u.id := next_id(p_bucket, 0, p_at);
 	u.handle := p_handle;
-	IF EXISTS (SELECT FROM elsewhere WHERE bucket IN (0, p_bucket)) THEN
+	IF is_elsewhere(u.id) THEN
 		PERFORM refuse('FR005', 'user', '');
 	END IF;
 	IF p_ref <> '' THEN

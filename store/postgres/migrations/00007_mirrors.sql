@@ -90,8 +90,8 @@ BEGIN
 	PERFORM emit_change(2, p_user, 0, neighbors);
 END $$;
 
--- Apply. What a mirror makes here is under the lock of its target's row, which apply_mirrors has taken. Each tells whether it
--- was refused.
+-- Apply. What a mirror makes here is under the lock of its target's row, an erasure under that which stands for the user:
+-- apply_mirrors has taken them. Each tells whether it was refused.
 
 -- need_target tells whether the target of a mirror exists. One whose bucket is elsewhere is asked there.
 CREATE FUNCTION need_target(p_target bigint) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -161,7 +161,6 @@ DECLARE
 	v_near bigint[];
 	v_parents bigint[];
 BEGIN
-	PERFORM pg_advisory_xact_lock(user_lock(p_user));
 	INSERT INTO ended (id) VALUES (p_user) ON CONFLICT DO NOTHING;
 	v_near := ARRAY(SELECT id FROM user_counts WHERE id = ANY (p_also) UNION SELECT muter FROM mutes WHERE muted = p_user ORDER BY 1);
 	WITH gone AS (DELETE FROM follows WHERE follower = ANY (v_near) AND followee = p_user RETURNING follower)
@@ -179,8 +178,8 @@ BEGIN
 	RETURN v_parents;
 END $$;
 
--- apply_mirrors applies each mirror once. Two that have the same one wait for each other, in the order of ids. p_also are those
--- of all erasures; p_ends says where each mirror's end.
+-- apply_mirrors applies each mirror once. All that it locks before it begins is in the order of ids: users, users who are erased,
+-- mirrors, of which two batches may have the same. p_also are those of all erasures; p_ends says where each mirror's end.
 CREATE FUNCTION apply_mirrors(p_ids bigint[], p_kinds integer[], p_actors bigint[], p_targets bigint[], p_edges bigint[], p_also bigint[],
 	p_ends integer[], p_at timestamptz) RETURNS TABLE (refused boolean, parents bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -189,7 +188,9 @@ DECLARE
 BEGIN
 	DELETE FROM mirrored WHERE id IN (SELECT m.id FROM mirrored m WHERE m.at < now_or(p_at) - interval '25 hours' ORDER BY m.at LIMIT 1000
 		FOR UPDATE SKIP LOCKED);
-	PERFORM FROM user_counts WHERE id = ANY (p_targets || p_also) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM FROM user_counts WHERE id = ANY (p_actors || p_targets || p_also) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM pg_advisory_xact_lock(user_lock(e.actor)) FROM (SELECT DISTINCT a.actor FROM unnest(p_kinds, p_actors) AS a (kind, actor)
+		WHERE a.kind = 5 ORDER BY a.actor) AS e;
 	WITH added AS (INSERT INTO mirrored AS m (id, refused, at) SELECT DISTINCT a.id, false, now_or(p_at) FROM unnest(p_ids) AS a (id) ORDER BY a.id
 		ON CONFLICT DO NOTHING RETURNING m.id)
 		SELECT coalesce(array_agg(added.id), '{}') INTO v_new FROM added;

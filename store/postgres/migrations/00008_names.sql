@@ -15,16 +15,26 @@ CREATE TABLE name_claims (
 	claim   bigint NOT NULL
 );
 
+-- The last id that was drawn for a user or a claim: those of a bucket rise, as the claims on one user's names must.
+CREATE TABLE drawn (
+	bucket integer PRIMARY KEY,
+	id     bigint NOT NULL
+);
+
 CREATE FUNCTION claim_order(p_claim bigint, p_user bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 	$$ SELECT CASE p_claim WHEN p_user THEN 0 ELSE p_claim END $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION draw_user_id(p_bucket integer, p_at timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	v_id bigint;
 BEGIN
 	IF EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket) THEN
 		PERFORM refuse('FR005', 'user', '');
 	END IF;
-	RETURN next_id(p_bucket, 0, p_at);
+	INSERT INTO drawn AS d (bucket, id) VALUES (p_bucket, next_id(p_bucket, 0, p_at))
+		ON CONFLICT (bucket) DO UPDATE SET id = next_id(p_bucket, d.id, p_at) RETURNING d.id INTO v_id;
+	RETURN v_id;
 END $$;
 
 -- claim_names takes all names or none: it gives those that it can't have, because another user or claim has them. Rows are
@@ -105,8 +115,7 @@ BEGIN
 	END IF;
 	PERFORM use_claim(p_id, p_id);
 	u.id := p_id; u.created_at := date_trunc('microseconds', now_or(p_at));
-	u.handle := CASE WHEN p_handle = '' THEN 'u' || p_id ELSE p_handle END;
-	u.ref := p_ref; u.name := p_name; u.bio := ''; u.avatar_url := p_avatar_url; u.email := p_email;
+	u.handle := p_handle; u.ref := p_ref; u.name := p_name; u.bio := ''; u.avatar_url := p_avatar_url; u.email := p_email;
 	u.password_hash := p_password_hash; u.admin := p_admin;
 	INSERT INTO users SELECT u.*;
 	INSERT INTO user_counts (id) VALUES (u.id);
