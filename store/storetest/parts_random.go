@@ -14,7 +14,7 @@ var randomPartCases = []partCase{{name: "HalvesAgreeWhateverTheWay", parts: 2, t
 // applied and settled at random: late, in small batches, some of them twice. All
 // stories share the parts; each has users of its own.
 func testRandomParts(x *parts) {
-	for seed := range uint64(size(16, 5)) {
+	for seed := range uint64(size(16, 3)) {
 		x.Logf("the story of seed %d", seed)
 		r := &randomParts{parts: x, rng: rand.New(rand.NewPCG(seed, 1)), gone: make(map[freshet.ID]bool)}
 		for i := range 4 {
