@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/pgdb"
@@ -277,5 +278,26 @@ func TestViewsElsewhereHaveMoved(t *testing.T) {
 	}
 	if seq, err := p.db[0].CountedViews(t.Context(), batch.Journal); err != nil || seq != 0 {
 		t.Errorf("the batch counts as added: %d, %v", seq, err)
+	}
+}
+
+// What was applied is known for a day, and no longer than is needed.
+func TestAppliedMirrorsAreForgottenAfterADay(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	db, file := openAt(t, server.CreateDatabase(t), pgdb.Options{Now: func() time.Time { return now }})
+	ended := store.Mirror{Kind: store.BlockEnded, Actor: freshet.NewID(1, 1000, 1), Target: freshet.NewID(1, 1, 1), Edge: 1}
+	for _, step := range []struct {
+		later time.Duration
+		known int
+	}{{0, 1}, {24 * time.Hour, 2}, {2 * time.Hour, 2}, {24 * time.Hour, 2}} {
+		now = now.Add(step.later)
+		ended.ID++
+		if _, _, err := db.Apply(t.Context(), []store.Mirror{ended}); err != nil {
+			t.Fatal(err)
+		}
+		var known int
+		if err := file.Pool().QueryRow(t.Context(), "SELECT count(*) FROM mirrored").Scan(&known); err != nil || known != step.known {
+			t.Errorf("after %v more: %d are known, %v, want %d", step.later, known, err, step.known)
+		}
 	}
 }

@@ -14,6 +14,9 @@
 // its original), and user_counts.head is the id of a user's newest post. Verify checks them. Times are kept to the
 // microsecond. A text can't hold U+0000: that is refused as invalid.
 //
+// A database can hold some of the buckets, beside others that hold the rest ([store.Part]; migrations/00006_parts.sql and those
+// after it). A write looks at which buckets are elsewhere only where it misses a row, so one that holds all pays nothing.
+//
 // It is not a cache and filters nothing: what one user may see of another is decided by package social.
 package postgres
 
