@@ -89,12 +89,12 @@ func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (applied []store
 		ends[i] = int32(len(also))
 	}
 	at, err = d.write(ctx, store.Write{}, gather(&applied, func(r pgx.Rows) (a store.Applied, err error) {
-		var parents []int64
-		err = r.Scan(&a.Refused, &parents)
-		a.Parents = toIDs(parents)
+		var parents, neighbors []int64
+		err = r.Scan(&a.Refused, &parents, &neighbors)
+		a.Parents, a.Neighbors = toIDs(parents), toIDs(neighbors)
 		return a, err
 	}, pgdb.Call{
-		SQL:  "SELECT refused, parents FROM apply_mirrors($1, $2, $3, $4, $5, $6, $7, $8)",
+		SQL:  "SELECT refused, parents, neighbors FROM apply_mirrors($1, $2, $3, $4, $5, $6, $7, $8)",
 		Args: []any{ids, kinds, actors, targets, edges, also, ends, d.db.Now()},
 	}))
 	if err != nil {

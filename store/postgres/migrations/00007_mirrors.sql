@@ -154,34 +154,30 @@ BEGIN
 	RETURN false;
 END $$;
 
--- apply_erasure removes what is here of a user who was erased elsewhere, and names the posts that lost a reaction. p_also are
--- those who have an edge to or from the user, but for mutes of the user, of which its part knows nothing.
-CREATE FUNCTION apply_erasure(p_user bigint, p_also bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-DECLARE
-	v_near bigint[];
-	v_parents bigint[];
+-- apply_erasure removes what is here of a user who was erased elsewhere, and names the posts that lost a reaction and who had
+-- an edge to or from the user. p_also are these, but for mutes of the user, of which its part knows nothing.
+CREATE FUNCTION apply_erasure(p_user bigint, p_also bigint[], OUT parents bigint[], OUT neighbors bigint[]) LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO ended (id) VALUES (p_user) ON CONFLICT DO NOTHING;
-	v_near := ARRAY(SELECT id FROM user_counts WHERE id = ANY (p_also) UNION SELECT muter FROM mutes WHERE muted = p_user ORDER BY 1);
-	WITH gone AS (DELETE FROM follows WHERE follower = ANY (v_near) AND followee = p_user RETURNING follower)
+	neighbors := ARRAY(SELECT id FROM user_counts WHERE id = ANY (p_also) UNION SELECT muter FROM mutes WHERE muted = p_user ORDER BY 1);
+	WITH gone AS (DELETE FROM follows WHERE follower = ANY (neighbors) AND followee = p_user RETURNING follower)
 		UPDATE user_counts c SET following = c.following - 1 FROM gone WHERE c.id = gone.follower;
-	WITH gone AS (DELETE FROM followers WHERE followee = ANY (v_near) AND follower = p_user RETURNING followee)
+	WITH gone AS (DELETE FROM followers WHERE followee = ANY (neighbors) AND follower = p_user RETURNING followee)
 		UPDATE user_counts c SET followers = c.followers - mine.n
 			FROM (SELECT followee, count(*) AS n FROM gone GROUP BY followee) AS mine WHERE c.id = mine.followee;
-	DELETE FROM blocks WHERE blocker = ANY (v_near) AND blocked = p_user;
-	DELETE FROM blocked_by WHERE blocked = ANY (v_near) AND blocker = p_user;
+	DELETE FROM blocks WHERE blocker = ANY (neighbors) AND blocked = p_user;
+	DELETE FROM blocked_by WHERE blocked = ANY (neighbors) AND blocker = p_user;
 	DELETE FROM mutes WHERE muted = p_user;
-	v_parents := forget_reactions(p_user);
+	parents := forget_reactions(p_user);
 	DELETE FROM handles WHERE user_id = p_user;
 	DELETE FROM user_refs WHERE user_id = p_user;
-	PERFORM emit_change(2, p_user, 0, v_near);
-	RETURN v_parents;
+	PERFORM emit_change(2, p_user, 0, neighbors);
 END $$;
 
 -- apply_mirrors applies each mirror once. All that it locks before it begins is in the order of ids: users, users who are erased,
 -- mirrors, of which two batches may have the same. p_also are those of all erasures; p_ends says where each mirror's end.
 CREATE FUNCTION apply_mirrors(p_ids bigint[], p_kinds integer[], p_actors bigint[], p_targets bigint[], p_edges bigint[], p_also bigint[],
-	p_ends integer[], p_at timestamptz) RETURNS TABLE (refused boolean, parents bigint[]) LANGUAGE plpgsql AS $$
+	p_ends integer[], p_at timestamptz) RETURNS TABLE (refused boolean, parents bigint[], neighbors bigint[]) LANGUAGE plpgsql AS $$
 DECLARE
 	v_new bigint[];
 	i integer;
@@ -196,6 +192,7 @@ BEGIN
 		SELECT coalesce(array_agg(added.id), '{}') INTO v_new FROM added;
 	FOR i IN 1 .. cardinality(p_ids) LOOP
 		parents := '{}';
+		neighbors := '{}';
 		IF p_ids[i] = ANY (v_new) THEN
 			v_new := array_remove(v_new, p_ids[i]);
 			refused := CASE p_kinds[i]
@@ -205,7 +202,8 @@ BEGIN
 				WHEN 4 THEN apply_block_end(p_actors[i], p_targets[i], p_edges[i])
 				ELSE false END;
 			IF p_kinds[i] = 5 THEN
-				parents := apply_erasure(p_actors[i], p_also[coalesce(p_ends[i - 1], 0) + 1 : p_ends[i]]);
+				SELECT e.parents, e.neighbors INTO parents, neighbors
+					FROM apply_erasure(p_actors[i], p_also[coalesce(p_ends[i - 1], 0) + 1 : p_ends[i]]) AS e;
 			ELSIF refused THEN
 				UPDATE mirrored m SET refused = true WHERE m.id = p_ids[i];
 			END IF;
