@@ -20,18 +20,31 @@ type PartOptions struct {
 // parts, which it closes at the end of the test that they were opened for; each
 // gets a share of the buckets, and the first one is home. What package shard does
 // with parts, this suite does by hand. After each test every mirror is carried,
-// the halves agree, and a part that can verify itself must find nothing.
+// the halves agree, and a part that can verify itself must find nothing. Then the
+// next test goes on with the same parts and users of its own, unless it wants
+// them empty.
 func RunParts(t *testing.T, open func(t *testing.T, n int) []store.Part, o PartOptions) {
 	var absent []string
+	used := make(map[int][]store.Part)
 	for _, c := range partCases {
-		t.Run(c.name, func(t *testing.T) {
-			x := newParts(t, open(t, c.parts), o)
+		if used[c.parts] == nil && !c.empty {
+			used[c.parts] = open(t, c.parts)
+		}
+		sound := t.Run(c.name, func(t *testing.T) {
+			p := used[c.parts]
+			if c.empty {
+				p = open(t, c.parts)
+			}
+			x := newParts(t, p, o)
 			c.test(x)
 			x.agree()
 			for _, e := range x.at {
 				absent = append(absent, e.absent...)
 			}
 		})
+		if !sound {
+			delete(used, c.parts)
+		}
 	}
 	if len(absent) > 0 {
 		slices.Sort(absent)
@@ -43,6 +56,7 @@ type partCase struct {
 	name  string
 	parts int
 	test  func(*parts)
+	empty bool // wants new parts
 }
 
 var partCases = slices.Concat(halfCases, erasureCases, sharedCases, nameCases, randomPartCases)

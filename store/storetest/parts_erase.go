@@ -8,11 +8,11 @@ import (
 )
 
 var erasureCases = []partCase{
-	{"AnErasureReachesAllParts", 3, testErasureElsewhere},
-	{"AnErasureIsInTheChangeFeedOfEachPart", 2, testErasureChanges},
-	{"NothingOfAnErasedUserIsMadeElsewhere", 2, testErasedElsewhere},
-	{"WhatIsUnderWayAtAnErasureIsUndone", 2, testErasureUnderWay},
-	{"WhatAnErasedUserHadUnderWayIsNotMade", 2, testErasedUnderWay},
+	{name: "AnErasureReachesAllParts", parts: 3, test: testErasureElsewhere},
+	{name: "AnErasureIsInTheChangeFeedOfEachPart", parts: 2, test: testErasureChanges},
+	{name: "NothingOfAnErasedUserIsMadeElsewhere", parts: 2, test: testErasedElsewhere},
+	{name: "WhatIsUnderWayAtAnErasureIsUndone", parts: 2, test: testErasureUnderWay},
+	{name: "WhatAnErasedUserHadUnderWayIsNotMade", parts: 2, test: testErasedUnderWay},
 }
 
 // testErasureElsewhere: gone is on part 1; fan, idol, foe, hater, loud and deaf

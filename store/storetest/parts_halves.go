@@ -6,18 +6,18 @@ import (
 )
 
 var halfCases = []partCase{
-	{"AFollowIsMadeInHalves", 2, testFollowHalves},
-	{"AFollowAlreadyThereIsNotTold", 2, testFollowAgain},
-	{"ARefusedFollowIsUndone", 2, testRefusedFollow},
-	{"ARefusedFollowTakesNoLaterOneAlong", 2, testRefusedEdge},
-	{"ARefusedBlockIsUndone", 2, testRefusedBlock},
-	{"ABlockEndsBothFollowsOnBothParts", 2, testBlockHalves},
-	{"ABlockedActorIsRefusedOnBothParts", 2, testBlockedElsewhere},
-	{"AFollowThatComesBehindABlockEnds", 2, testFollowBehindBlock},
-	{"AnEndTakesAwayItsOwnEdgeAlone", 2, testOwnEdge},
-	{"AMuteHasNoOtherHalf", 2, testMuteElsewhere},
-	{"MirrorsComeInOrderForTheBucketsAskedFor", 3, testPending},
-	{"UsersOfOnePartNeedNoMirror", 2, testOnePart},
+	{name: "AFollowIsMadeInHalves", parts: 2, test: testFollowHalves},
+	{name: "AFollowAlreadyThereIsNotTold", parts: 2, test: testFollowAgain},
+	{name: "ARefusedFollowIsUndone", parts: 2, test: testRefusedFollow},
+	{name: "ARefusedFollowTakesNoLaterOneAlong", parts: 2, test: testRefusedEdge},
+	{name: "ARefusedBlockIsUndone", parts: 2, test: testRefusedBlock},
+	{name: "ABlockEndsBothFollowsOnBothParts", parts: 2, test: testBlockHalves},
+	{name: "ABlockedActorIsRefusedOnBothParts", parts: 2, test: testBlockedElsewhere},
+	{name: "AFollowThatComesBehindABlockEnds", parts: 2, test: testFollowBehindBlock},
+	{name: "AnEndTakesAwayItsOwnEdgeAlone", parts: 2, test: testOwnEdge},
+	{name: "AMuteHasNoOtherHalf", parts: 2, test: testMuteElsewhere},
+	{name: "MirrorsComeInOrderForTheBucketsAskedFor", parts: 3, test: testPending},
+	{name: "UsersOfOnePartNeedNoMirror", parts: 2, test: testOnePart},
 }
 
 func testFollowHalves(x *parts) {

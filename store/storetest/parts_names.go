@@ -11,22 +11,22 @@ import (
 
 // In these tests home is part 0 and the users are on part 1.
 var nameCases = []partCase{
-	{"NamesAreTakenAllOrNone", 2, testNamesTaken},
-	{"APendingNameLeadsNowhere", 2, testNamePending},
-	{"ASignUpThatStopsMidwayCanBeEnded", 2, testSignUpEnded},
-	{"ASignUpThatWentThroughIsKept", 2, testSignUpKept},
-	{"ARenameFreesTheNameBefore", 2, testRename},
-	{"ARenameThatStopsMidwayCanBeEnded", 2, testRenameEnded},
-	{"ARenameThereAndBackKeepsTheName", 2, testThereAndBack},
-	{"ARenameBackThatStopsMidwayKeepsNothing", 2, testBackEnded},
-	{"TwoRenamesAtATimeLeaveOneName", 2, testTwoRenames},
-	{"ALateSettlementTakesNothingFromOthers", 2, testLateSettlement},
-	{"ALateSettlementTakesNothingFromALaterClaim", 2, testLateOwnSettlement},
-	{"ASignUpComesBeforeEachRename", 2, testLaggingClock},
-	{"ASettlementBehindTheRenameKeepsTheRef", 2, testSignUpSettledLate},
-	{"AHandleCanChangeItsCase", 2, testNameCase},
-	{"AnUpdateWithoutAHandleNeedsNoClaim", 2, testUpdateNamed},
-	{"AClaimOnAUserElsewhereIsAskedThere", 2, testNamesMoved},
+	{name: "NamesAreTakenAllOrNone", parts: 2, test: testNamesTaken},
+	{name: "APendingNameLeadsNowhere", parts: 2, test: testNamePending},
+	{name: "ASignUpThatStopsMidwayCanBeEnded", parts: 2, test: testSignUpEnded},
+	{name: "ASignUpThatWentThroughIsKept", parts: 2, test: testSignUpKept},
+	{name: "ARenameFreesTheNameBefore", parts: 2, test: testRename},
+	{name: "ARenameThatStopsMidwayCanBeEnded", parts: 2, test: testRenameEnded},
+	{name: "ARenameThereAndBackKeepsTheName", parts: 2, test: testThereAndBack},
+	{name: "ARenameBackThatStopsMidwayKeepsNothing", parts: 2, test: testBackEnded},
+	{name: "TwoRenamesAtATimeLeaveOneName", parts: 2, test: testTwoRenames},
+	{name: "ALateSettlementTakesNothingFromOthers", parts: 2, test: testLateSettlement},
+	{name: "ALateSettlementTakesNothingFromALaterClaim", parts: 2, test: testLateOwnSettlement},
+	{name: "ASignUpComesBeforeEachRename", parts: 2, test: testLaggingClock},
+	{name: "ASettlementBehindTheRenameKeepsTheRef", parts: 2, test: testSignUpSettledLate},
+	{name: "AHandleCanChangeItsCase", parts: 2, test: testNameCase},
+	{name: "AnUpdateWithoutAHandleNeedsNoClaim", parts: 2, test: testUpdateNamed},
+	{name: "AClaimOnAUserElsewhereIsAskedThere", parts: 2, test: testNamesMoved},
 }
 
 // claim draws a claim and takes a handle for a user.

@@ -8,13 +8,13 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-var randomPartCases = []partCase{{"HalvesAgreeWhateverTheWay", 2, testRandomParts}}
+var randomPartCases = []partCase{{name: "HalvesAgreeWhateverTheWay", parts: 2, test: testRandomParts}}
 
 // testRandomParts writes at random on both parts, while mirrors are read,
 // applied and settled at random: late, in small batches, some of them twice. All
 // stories share the parts; each has users of its own.
 func testRandomParts(x *parts) {
-	for seed := range uint64(size(16, 5)) {
+	for seed := range uint64(size(16, 3)) {
 		x.Logf("the story of seed %d", seed)
 		r := &randomParts{parts: x, rng: rand.New(rand.NewPCG(seed, 1)), gone: make(map[freshet.ID]bool)}
 		for i := range 4 {

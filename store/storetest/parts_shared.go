@@ -9,12 +9,12 @@ import (
 )
 
 var sharedCases = []partCase{
-	{"ReactionsOfUsersElsewhereCount", 2, testReactionsElsewhere},
-	{"WhatIsElsewhereHasMoved", 2, testMoved},
-	{"WhatIsMissingHereIsNotFound", 2, testNotMoved},
-	{"TheBucketsElsewhereAreKept", 2, testElsewhereKept},
-	{"PostsOfComeInTheOrderOfHome", 2, testPostsOf},
-	{"HalvesComeInPages", 2, testHalves},
+	{name: "ReactionsOfUsersElsewhereCount", parts: 2, test: testReactionsElsewhere},
+	{name: "WhatIsElsewhereHasMoved", parts: 2, test: testMoved},
+	{name: "WhatIsMissingHereIsNotFound", parts: 2, test: testNotMoved},
+	{name: "TheBucketsElsewhereAreKept", parts: 2, test: testElsewhereKept, empty: true},
+	{name: "PostsOfComeInTheOrderOfHome", parts: 2, test: testPostsOf},
+	{name: "HalvesComeInPages", parts: 2, test: testHalves, empty: true},
 }
 
 func testReactionsElsewhere(x *parts) {
