@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func removeConsumers(db *postgres.DB, file *pgdb.DB) error {
 
 func TestContract(t *testing.T) {
 	url := server.CreateDatabase(t)
-	name := databaseOf(url)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
 	db, file := openAt(t, url, pgdb.Options{})
 	storetest.Run(t, func(t *testing.T) store.Store {
 		server.Empty(t, name)
