@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/config"
 	"github.com/freshet/freshet/internal/testenv"
+	"github.com/freshet/freshet/store/shard"
 )
 
 func onPostgres(mode string, urls ...string) func(*config.Config) {
@@ -60,6 +62,87 @@ func TestServeOnPostgres(t *testing.T) {
 	}
 }
 
+// A node on two shards is a node like any other: users of both meet, and a write by psql on either shows.
+func TestServeOnTwoShards(t *testing.T) {
+	server := testenv.StartPostgres(t, "wal_level=logical")
+	for _, mode := range []string{"push", "pull"} {
+		t.Run(mode, func(t *testing.T) {
+			urls := []string{server.CreateDatabase(t), server.CreateDatabase(t)}
+			n := startAPI(t, func(c *config.Config) {
+				onPostgres(mode, urls[0])(c)
+				c.Store.Shards = append(c.Store.Shards, config.Shard{Primary: urls[1]})
+			})
+			owners := n.store.(*shard.Store).Directory().Owners
+			people := []person{n.person(t, "ada")}
+			for i := 0; len(people) < 3; i++ { // the second and the third on the shard that the first is not on
+				p := n.person(t, fmt.Sprintf("other%d", i))
+				if owners[p.id.Bucket()] != owners[people[0].id.Bucket()] {
+					people = append(people, p)
+				}
+			}
+			for _, follower := range people {
+				for _, followed := range people {
+					if follower.id != followed.id {
+						n.ask(t, "PUT", "/v1/users/"+followed.id.String()+"/follow", "", follower.asks()).wants(t, 204)
+					}
+				}
+			}
+			posts := make([]string, len(people))
+			for i, p := range people {
+				made := n.ask(t, "POST", "/v1/posts", fmt.Sprintf(`{"text":"hello %d"}`, i), p.asks())
+				made.wants(t, 201)
+				posts[i] = made.field("id")
+			}
+			shows := func(reader person, want ...string) {
+				t.Helper()
+				feed := n.ask(t, "GET", "/v1/feed", "", reader.asks())
+				feed.wants(t, 200)
+				for i := range people {
+					text := fmt.Sprintf("hello %d", i)
+					if has := strings.Contains(string(feed.body), text); has != slices.Contains(want, text) {
+						t.Errorf("%q in the feed: %v\n%s", text, has, feed.body)
+					}
+				}
+			}
+			if err := n.jobs.Idle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range people {
+				shows(p, "hello 0", "hello 1", "hello 2")
+				n.ask(t, "PUT", "/v1/posts/"+posts[0]+"/like", "", p.asks()).wants(t, 200)
+			}
+			for i, want := range []int64{3, 0, 0} {
+				if got := n.ask(t, "GET", "/v1/posts/"+posts[i], "", people[1].asks()); got.field("like_count") != fmt.Sprint(want) {
+					t.Errorf("post %d: %s, want %d likes", i, got.body, want)
+				}
+			}
+			n.ask(t, "PUT", "/v1/users/"+people[1].id.String()+"/block", "", people[0].asks()).wants(t, 204)
+			shows(people[0], "hello 0", "hello 2")
+			shows(people[1], "hello 1", "hello 2")
+			for i, url := range urls {
+				name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+				server.Exec(t, name, "UPDATE freshet.posts SET text = 'by hand'")
+				for began := time.Now(); ; time.Sleep(time.Millisecond) {
+					feed := n.ask(t, "GET", "/v1/feed", "", people[2].asks())
+					if strings.Count(string(feed.body), "by hand") > i {
+						break
+					}
+					if time.Since(began) > 10*time.Second {
+						t.Fatalf("shard %d: still %s", i, feed.body)
+					}
+				}
+			}
+			if verified, err := n.verify(t.Context(), verification{}); err != nil || len(verified.Found) > 0 {
+				t.Errorf("%+v, %v", verified, err)
+			}
+			var metrics strings.Builder
+			if n.writeMetrics(&metrics); !strings.Contains(metrics.String(), `freshet_store_connections{shard="1"}`) {
+				t.Errorf("metrics:\n%s", metrics.String())
+			}
+		})
+	}
+}
+
 // Timelines in memory are for one process: a second node is told so, one that keeps none may come.
 func TestOneNodeKeepsTimelines(t *testing.T) {
 	server := testenv.StartPostgres(t, "wal_level=logical")
@@ -89,10 +172,10 @@ func TestOneNodeKeepsTimelines(t *testing.T) {
 func TestBadPostgres(t *testing.T) {
 	server, plain := testenv.StartPostgres(t, "wal_level=logical"), testenv.StartPostgres(t)
 	for want, shards := range map[string]config.Shards{
-		"is the server running":   {{Primary: "postgres://postgres@127.0.0.1:1/x"}},
-		"CREATE DATABASE":         {{Primary: server.URL("missing")}},
-		"wal_level = logical":     {{Primary: plain.URL("postgres")}},
-		"this version serves one": {{Primary: server.URL("postgres")}, {Primary: server.URL("other")}},
+		"is the server running":        {{Primary: "postgres://postgres@127.0.0.1:1/x"}},
+		"CREATE DATABASE":              {{Primary: server.URL("missing")}},
+		"wal_level = logical":          {{Primary: plain.URL("postgres")}},
+		"shard 1: connect to postgres": {{Primary: server.URL("postgres")}, {Primary: server.URL("other")}},
 	} {
 		cfg := config.Default()
 		cfg.Data, cfg.Store.Shards = t.TempDir(), shards

@@ -60,6 +60,21 @@ func (r *reader) hears(n int) (all []store.Change) {
 	return all
 }
 
+// hearsNothing asks until it is known that there is nothing to hear: on a slow machine a short wait ends before that.
+func (r *reader) hearsNothing() {
+	r.t.Helper()
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		got, err := r.next(wait, 1)
+		if errors.Is(err, context.DeadlineExceeded) && wait < 20*time.Second {
+			continue
+		}
+		if len(got) > 0 || err != nil {
+			r.t.Errorf("heard %v, %v, want nothing", got, err)
+		}
+		return
+	}
+}
+
 func (r *reader) confirm() {
 	r.t.Helper()
 	if err := r.db.Confirm(r.t.Context(), r.name, r.at); err != nil {
@@ -408,9 +423,7 @@ func TestWhatOthersConfirmedIsLost(t *testing.T) {
 	second.at.Timeline++
 	second.isLost()
 	second.at = position.Position{}
-	if got, err := second.next(50*time.Millisecond, 1); len(got) > 0 || err != nil {
-		t.Errorf("a confirmed change was heard again: %v, %v", got, err)
-	}
+	second.hearsNothing()
 
 	if err := other.RemoveConsumer(t.Context(), "cache"); err != nil {
 		t.Fatal(err)
@@ -441,9 +454,7 @@ func TestATruncationIsALoss(t *testing.T) {
 	db, _ = openAt(t, url, pgdb.Options{})
 	r = &reader{t: t, db: db, name: "cache"}
 	r.isLost()
-	if got, err := r.next(50*time.Millisecond, 1); len(got) > 0 || err != nil {
-		t.Errorf("begun anew: %v, %v", got, err)
-	}
+	r.hearsNothing()
 }
 
 func TestWhatAServerNeedsForTheFeedIsSaid(t *testing.T) {
