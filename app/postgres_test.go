@@ -143,6 +143,40 @@ func TestServeOnTwoShards(t *testing.T) {
 	}
 }
 
+// A shard that is down takes its own users along and nobody else; the node says that it is not whole.
+func TestAShardThatIsDown(t *testing.T) {
+	first, second := testenv.StartPostgres(t, "wal_level=logical"), testenv.StartPostgres(t, "wal_level=logical")
+	n := startAPI(t, func(c *config.Config) {
+		onPostgres("pull", first.CreateDatabase(t))(c)
+		c.Store.Shards = append(c.Store.Shards, config.Shard{Primary: second.CreateDatabase(t)})
+	})
+	owners := n.store.(*shard.Store).Directory().Owners
+	var stays, falls []person
+	for i := 0; len(stays) < 2 || len(falls) < 1; i++ {
+		if p := n.person(t, fmt.Sprintf("user%d", i)); owners[p.id.Bucket()] == 0 {
+			stays = append(stays, p)
+		} else {
+			falls = append(falls, p)
+		}
+	}
+	n.ask(t, "GET", "/readyz", "").wants(t, 200)
+	second.Kill()
+	n.ask(t, "GET", "/readyz", "").wants(t, 503)
+	n.ask(t, "POST", "/v1/posts", `{"text":"lost"}`, falls[0].asks()).wants(t, 503)
+	n.ask(t, "PUT", "/v1/users/"+stays[1].id.String()+"/follow", "", stays[0].asks()).wants(t, 204)
+	n.ask(t, "POST", "/v1/posts", `{"text":"still here"}`, stays[1].asks()).wants(t, 201)
+	if feed := n.ask(t, "GET", "/v1/feed", "", stays[0].asks()); feed.status != 200 || !strings.Contains(string(feed.body), "still here") {
+		t.Errorf("a feed that needs one shard: %d %s", feed.status, feed.body)
+	}
+	second.Restart()
+	for began := time.Now(); n.ask(t, "GET", "/readyz", "").status != 200; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("not ready although the server is back")
+		}
+	}
+	n.ask(t, "POST", "/v1/posts", `{"text":"back"}`, falls[0].asks()).wants(t, 201)
+}
+
 // Timelines in memory are for one process: a second node is told so, one that keeps none may come.
 func TestOneNodeKeepsTimelines(t *testing.T) {
 	server := testenv.StartPostgres(t, "wal_level=logical")
