@@ -32,7 +32,7 @@ func TestAJoinedReadEndsWithItsReaders(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for deadline := time.Now().Add(5 * time.Second); db.UserReaders() > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Second); db.UserReaders() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("reads are under way, and nobody waits for them")
 		}
