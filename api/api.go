@@ -42,7 +42,7 @@ type API struct {
 	other    *series   // requests that no route matches
 	calls    sync.Pool // of *call
 	sealed   atomic.Pointer[sealed]
-	last     lastTokens
+	tokens   Tokens
 	ids      requestIDs
 }
 
@@ -51,7 +51,10 @@ func New(o Options) *API {
 	o = o.withDefaults()
 	a := &API{
 		social: o.Social, gate: o.Gate, idem: o.Idempotency, cursors: o.Cursors, signer: o.Signer,
-		options: o, limits: o.Limits, origins: make(map[string]bool, len(o.Origins)), asked: make(map[string]bool), ids: newRequestIDs(),
+		options: o, limits: o.Limits, tokens: o.Tokens, origins: make(map[string]bool, len(o.Origins)), asked: make(map[string]bool), ids: newRequestIDs(),
+	}
+	if a.tokens == nil {
+		a.tokens = new(lastTokens)
 	}
 	for _, origin := range o.Origins {
 		a.origins[origin] = true

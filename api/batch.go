@@ -197,7 +197,7 @@ func (c *call) once(i int, op *operation) (BatchResult, position.Token) {
 		}
 		defer try.Release()
 		if try.State != access.Fresh {
-			return BatchResult{Status: http.StatusCreated, ID: try.Subject}, c.api.options.Position()
+			return BatchResult{Status: http.StatusCreated, ID: try.Subject}, c.storePosition()
 		}
 		w.Idempotency = try.Claim
 	}

@@ -29,6 +29,10 @@ type call struct {
 	user    freshet.ID // who asks; zero: nobody, or an API key for itself
 	bare    bool       // the request bears no credentials: its answer is for everybody
 	token   position.Token
+	context context.Context   // of the reads and writes; nil: the request's
+	reading *position.Reading // of context; nil where the store has one place
+	brought bool              // the request bears a token
+	began   position.Token    // what the client had seen, if it is known
 	body    []byte
 	hash    [32]byte // of the request, where it bears an Idempotency-Key
 	write   social.Write
@@ -49,7 +53,12 @@ type call struct {
 // characters is rare.
 const maxKept = 256 << 10
 
-func (c *call) ctx() context.Context { return c.r.Context() }
+func (c *call) ctx() context.Context {
+	if c.context != nil {
+		return c.context
+	}
+	return c.r.Context()
+}
 
 // serve answers a request of a route.
 func (a *API) serve(rt *route, w http.ResponseWriter, r *http.Request) {
@@ -90,8 +99,8 @@ func (c *call) run() (err error) {
 	if c.token, err = c.api.tokenOf(c.r, c.who.ViaCookie); err != nil {
 		return err
 	}
-	if c.token == nil && c.api.options.Replicated {
-		c.token = c.api.last.get(c.who)
+	if c.api.options.Replicated {
+		c.readAtToken()
 	}
 	if !c.route.list && len(c.route.query) == 0 {
 		if _, err := parseQuery(c.r.URL.RawQuery, nil); err != nil {
@@ -207,7 +216,7 @@ func (c *call) attempt(try *access.Try) error {
 	switch try.State {
 	case access.Replayed:
 		c.status, c.answer, c.replay = try.Status, try.Answer, true
-		c.raise(c.api.options.Position())
+		c.raiseToStore()
 		if c.route.replayed != nil {
 			c.route.replayed(c)
 		}
@@ -217,7 +226,7 @@ func (c *call) attempt(try *access.Try) error {
 		if err := c.api.social.Confirm(c.ctx()); err != nil {
 			return err
 		}
-		c.raise(c.api.options.Position())
+		c.raiseToStore()
 		return c.route.again(c, try.Subject)
 	}
 	c.write.Idempotency = try.Claim
@@ -276,11 +285,10 @@ func (c *call) send() {
 	switch {
 	case c.route.writes():
 		h["Cache-Control"] = private
+		c.raise(c.reading.High())
+		c.keepToken()
 		text := c.api.seal(c.token)
 		h[tokenHeader] = text
-		if c.api.options.Replicated {
-			c.api.last.put(c.who, c.token)
-		}
 		if c.who.ViaCookie || len(c.cookies) > 0 {
 			c.cookies = append(c.cookies, c.cookie(tokenCookie, text[0], tokenAge))
 		}
@@ -290,9 +298,13 @@ func (c *call) send() {
 			return
 		}
 	default:
-		c.raise(c.api.options.Position())
+		c.raiseToStore()
+		c.keepToken()
 		h["Cache-Control"], h["Vary"] = private, append(h["Vary"], credentials)
 		h[tokenHeader] = c.api.seal(c.token)
+		if c.who.ViaCookie && c.reading != nil && later(c.token, c.began) {
+			c.cookies = append(c.cookies, c.cookie(seenCookie, h[tokenHeader][0], tokenAge))
+		}
 	}
 	if c.replay {
 		h["Idempotency-Replayed"] = []string{"true"}

@@ -104,7 +104,8 @@ func (e *exporter) flush() error {
 	c := e.c
 	if !c.sent {
 		c.sent = true
-		c.raise(c.api.options.Position())
+		c.raiseToStore()
+		c.keepToken()
 		h := c.w.Header()
 		h["Cache-Control"], h["Vary"] = private, append(h["Vary"], credentials)
 		h[tokenHeader] = c.api.seal(c.token)

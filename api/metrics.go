@@ -37,6 +37,8 @@ type counters struct {
 	inFlight atomic.Int64
 	refused  atomic.Uint64 // over the bound on requests at once
 	panics   atomic.Uint64
+
+	tokensMissed, tokensUnkept atomic.Uint64 // see Tokens
 }
 
 // write gives the metrics in Prometheus text.
@@ -63,6 +65,8 @@ func (m *counters) write(w io.Writer) {
 	}{
 		{"freshet_http_in_flight", "gauge", "Requests being answered.", m.inFlight.Load()},
 		{"freshet_http_refused_total", "counter", "Requests refused because too many were being answered.", m.refused.Load()},
+		{"freshet_http_tokens_missed_total", "counter", "Requests without a token of whose client none was known: they read the primary.", m.tokensMissed.Load()},
+		{"freshet_http_tokens_unkept_total", "counter", "Answers whose token could not be kept for the client's requests that bring none.", m.tokensUnkept.Load()},
 		{"freshet_http_panics_total", "counter", "Requests that ended in a panic.", m.panics.Load()},
 	} {
 		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %d\n", g.name, g.help, g.name, g.kind, g.name, g.value)

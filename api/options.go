@@ -37,9 +37,11 @@ type Options struct {
 	// Position is where the store stands now; the answers to reads with
 	// credentials carry it. Default: reads hand back the token they came with.
 	Position func() position.Token
-	// Replicated says that others write to the store, or read it from replicas: then the token of a client's last write is
-	// remembered for its requests that bring none, on this node.
+	// Replicated says that others write to the store, or that it is read from replicas: then each read shows what its token
+	// stands for, and Tokens has that of requests that bring none.
 	Replicated bool
+	// Tokens is where the last token of each client is kept. Default: in memory, which will do for one process.
+	Tokens Tokens
 	// Ready backs /readyz. Default: always ready.
 	Ready func(ctx context.Context) error
 	// Metrics writes the rest of the node's metrics in Prometheus text; the API's

@@ -9,13 +9,18 @@ import (
 
 // The token says how far its bearer has seen: a write hands it out, a read that
 // brings it must show that write, and hands out how far it showed. Programs
-// carry it in a header, browsers in a cookie. The embedded store has one
-// process and fences before it acknowledges, so every read shows everything
-// acknowledged, and honouring a token is reading and raising it.
+// carry it in a header, browsers in a cookie; of who does neither it is kept
+// beside the session (lasttoken.go). The embedded store has one process and
+// fences before it acknowledges, so every read shows everything acknowledged,
+// and honouring a token is reading and raising it. Where there are replicas or
+// several processes, caches and replicas answer that have reached it.
 
 const (
 	tokenHeader = "Freshet-Token"
 	tokenCookie = "freshet_token"
+	// seenCookie is what reads have raised the token to. Answers overtake each other: one that carried an older token must not
+	// take the place of a write's.
+	seenCookie = "freshet_seen"
 )
 
 // sealed is the token that was sealed last; reads between two writes hand out
@@ -53,18 +58,19 @@ func (a *API) tokenOf(r *http.Request, cookie bool) (position.Token, error) {
 	if !cookie {
 		return nil, nil
 	}
-	c, err := r.Cookie(tokenCookie)
+	return a.inCookie(r, tokenCookie).Merge(a.inCookie(r, seenCookie)), nil
+}
+
+func (a *API) inCookie(r *http.Request, name string) position.Token {
+	c, err := r.Cookie(name)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	if t, ok := a.known(c.Value); ok {
-		return t, nil
+		return t
 	}
-	t, err := a.signer.Open(c.Value)
-	if err != nil {
-		return nil, nil //nolint:nilerr // passed over
-	}
-	return t, nil
+	t, _ := a.signer.Open(c.Value) // else it is passed over
+	return t
 }
 
 // known recognises the token that was handed out last.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
@@ -115,6 +116,11 @@ func (n *Node) feedFailed(ctx context.Context, err error) {
 }
 
 func (n *Node) fence(ctx context.Context, changes []store.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	// What is cached behind these fences must have been read where the last of the changes is, or later.
+	ctx = cache.At(ctx, position.Token{changes[len(changes)-1].At})
 	if err := n.social.Fence(ctx, changes...); err != nil {
 		return err
 	}

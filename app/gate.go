@@ -59,6 +59,7 @@ func (n *Node) handler() (http.Handler, error) {
 		Position:    n.position,
 		Ready:       n.store.Ready,
 		Replicated:  n.file == nil,
+		Tokens:      n.tokens(),
 		Metrics:     n.writeMetrics,
 		Origins:     n.cfg.CORS.Origins,
 		Version:     n.opts.Version,

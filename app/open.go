@@ -84,7 +84,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	// The embedded store has one process, this one: nothing changes behind its memory. Another's changes are told by its feed.
-	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil}); err != nil {
+	// A layer with a channel tells by that.
+	_, channel := n.remote.(cache.Channel)
+	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil && !channel}); err != nil {
 		return err
 	}
 	n.jobs = n.newJobs(jobs.Options{

@@ -236,7 +236,7 @@ func (p *probe[K, V]) reread(ctx context.Context) (said sourced[V], ok bool) {
 		defer close(done)
 		defer c.auditing.Store(false)
 		defer func() { _ = recover() }()
-		if got, err := c.askSource(inner, []K{p.key}, c.stack.applied.get().Merge(p.entry.at)); err == nil {
+		if got, err := c.askSource(inner, []K{p.key}, c.stack.applied.get().Merge(p.entry.low()), true); err == nil {
 			answer = got
 		}
 	})

@@ -14,7 +14,7 @@ import (
 // An envelope is a value, or the knowledge that there is none, as the remote layer holds it:
 //
 //	stamp 16 │ magic, format 2 │ flags 1 │ schema uvarint │ created, fresh until 8+8, ms │ cost uvarint, µs │ epoch 8 │
-//	positions: count, (system 8, timeline 4, offset 8) … │ tags: count, (length, bytes) … │ key: length, bytes │ payload │ CRC-32C 4
+//	low, high: count, (system 8, timeline 4, offset 8) … │ tags: count, (length, bytes) … │ key: length, bytes │ payload │ CRC-32C 4
 //
 // It bears the key it was stored under, because a layer that hashes keys, or a client that mixes up replies, must not make
 // one user's value another's. What does not decode to the last byte is nobody's envelope, and a miss.
@@ -26,14 +26,14 @@ type envelope struct {
 	freshUntil time.Time      // on that clock too
 	cost       time.Duration  // of the load
 	epoch      uint64         // of tags, which the loader's node knew when the load began
-	at         position.Token // where the source was read; empty: not known
+	low, high  position.Token // where the source was read; empty: not known
 	tags       tagNames
 	payload    []byte
 }
 
 const (
 	envelopeMagic  = 0xF7
-	envelopeFormat = 1
+	envelopeFormat = 2
 
 	flagFound      = 1 << 0
 	flagCompressed = 1 << 1
@@ -43,7 +43,7 @@ const (
 	compressFrom = 1 << 10
 
 	// envelopeOverhead bounds what surrounds key, tags and payload.
-	envelopeOverhead = StampSize + 3 + 10 + 16 + 10 + 8 + 1 + position.MaxSystems*20 + 10 + 10 + 4
+	envelopeOverhead = StampSize + 3 + 10 + 16 + 10 + 8 + 2*(1+position.MaxSystems*20) + 10 + 10 + 4
 )
 
 var (
@@ -73,12 +73,7 @@ func (e *envelope) append(buf []byte) []byte {
 	buf = binary.BigEndian.AppendUint64(buf, uint64(e.freshUntil.UnixMilli()))
 	buf = binary.AppendUvarint(buf, uint64(e.cost.Microseconds()))
 	buf = binary.BigEndian.AppendUint64(buf, e.epoch)
-	buf = append(buf, byte(len(e.at)))
-	for _, p := range e.at {
-		buf = binary.BigEndian.AppendUint64(buf, p.System)
-		buf = binary.BigEndian.AppendUint32(buf, p.Timeline)
-		buf = binary.BigEndian.AppendUint64(buf, p.Offset)
-	}
+	buf = appendToken(appendToken(buf, e.low), e.high)
 	if len(e.tags) == 0 {
 		e.tags = tagNamesOf(nil)
 	}
@@ -108,14 +103,7 @@ func parseEnvelope(data []byte, key string, limit int) (e envelope, err error) {
 	e.created, e.freshUntil = time.UnixMilli(int64(r.uint64())), time.UnixMilli(int64(r.uint64()))
 	e.cost = time.Duration(min(r.uvarint(), uint64(time.Hour/time.Microsecond))) * time.Microsecond
 	e.epoch = r.uint64()
-	if n := int(r.byte()); n > 0 && n <= position.MaxSystems {
-		e.at = make(position.Token, n)
-		for i := range e.at {
-			e.at[i] = position.Position{System: r.uint64(), Timeline: r.uint32(), Offset: r.uint64()}
-		}
-	} else if n > 0 {
-		return e, errEnvelope
-	}
+	e.low, e.high = r.token(), r.token()
 	tags := r.data
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		r.chunk()

@@ -26,7 +26,7 @@ func envelopes() *rapid.Generator[envelope] {
 			payload:    bytes.Repeat(rapid.SliceOf(rapid.Byte()).Draw(t, "payload"), rapid.IntRange(1, 100).Draw(t, "times")),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "positions") {
-			e.at = append(e.at, position.Position{System: rapid.Uint64().Draw(t, "system"), Timeline: rapid.Uint32().Draw(t, "timeline"), Offset: rapid.Uint64().Draw(t, "offset")})
+			e.low = append(e.low, position.Position{System: rapid.Uint64().Draw(t, "system"), Timeline: rapid.Uint32().Draw(t, "timeline"), Offset: rapid.Uint64().Draw(t, "offset")})
 		}
 		var tags []string
 		for range rapid.IntRange(0, 3).Draw(t, "tags") {
@@ -67,7 +67,7 @@ func TestEnvelopeOfAnotherKeyIsNone(t *testing.T) {
 }
 
 func TestEnvelopeWithOneBitChangedIsNone(t *testing.T) {
-	e := envelope{key: "k", found: true, at: position.Token{{System: 1, Timeline: 1, Offset: 1}}, tags: tagNamesOf([]string{"t"}), payload: []byte(strings.Repeat("value ", 300))}
+	e := envelope{key: "k", found: true, low: position.Token{{System: 1, Timeline: 1, Offset: 1}}, tags: tagNamesOf([]string{"t"}), payload: []byte(strings.Repeat("value ", 300))}
 	data := e.append(nil)
 	for i := range data {
 		for bit := range 8 {

@@ -1,6 +1,10 @@
 package cache
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/freshet/freshet/position"
+)
 
 // appendChunk writes bytes behind their length.
 func appendChunk[T []byte | string](buf []byte, chunk T) []byte {
@@ -66,3 +70,30 @@ func (r *fieldReader) uvarint() uint64 {
 
 // chunk is what appendChunk wrote.
 func (r *fieldReader) chunk() []byte { return r.take(r.uvarint()) }
+
+func appendToken(buf []byte, t position.Token) []byte {
+	buf = append(buf, byte(len(t)))
+	for _, p := range t {
+		buf = binary.BigEndian.AppendUint64(buf, p.System)
+		buf = binary.BigEndian.AppendUint32(buf, p.Timeline)
+		buf = binary.BigEndian.AppendUint64(buf, p.Offset)
+	}
+	return buf
+}
+
+// token is what appendToken wrote.
+func (r *fieldReader) token() position.Token {
+	n := int(r.byte())
+	if n == 0 {
+		return nil
+	}
+	if n > position.MaxSystems {
+		r.bad = true
+		return nil
+	}
+	t := make(position.Token, n)
+	for i := range t {
+		t[i] = position.Position{System: r.uint64(), Timeline: r.uint32(), Offset: r.uint64()}
+	}
+	return t
+}

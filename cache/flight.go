@@ -31,6 +31,8 @@ type load[K comparable, V any] struct {
 	need     position.Token // what the source must have reached
 	fences   uint64         // of tags, that this node knew when it began
 	past     bool           // reads past the remote layer
+	told     told           // what need covers of what was fenced here
+	latest   bool           // the source's primary is to be asked, unless a lease tells of the fences of the keys
 	after    int64          // a value of the remote layer that ends before is to be renewed ahead of its time; 0: none is
 	keys     []K
 	finished atomic.Bool
@@ -103,6 +105,7 @@ func (c *Cache[K, V]) board(ctx context.Context, key K, past bool, own **load[K,
 	l := *own
 	f := flight[K, V]{load: l, at: len(l.keys)}
 	l.keys = append(l.keys, key)
+	l.latest = l.latest || c.doubts(c.hash(c.key(key)), l.told)
 	if l.err == nil {
 		c.flights.byKey[key] = f
 	}
@@ -140,6 +143,7 @@ func (c *Cache[K, V]) asksRemote(l *load[K, V]) bool {
 
 // newLoad returns a load without keys, which has failed already if no further one may begin. The caller holds the flights.
 func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
+	t := c.stack.feedTold.get() // before what it says of applied
 	l := &load[K, V]{
 		origin: origin{ticket: c.stack.fence.ticket(), asOf: c.clock.NowNano(), epoch: c.stack.tags.known.Load()},
 		ctx:    ctx,
@@ -147,6 +151,8 @@ func (c *Cache[K, V]) newLoad(ctx context.Context, past bool) *load[K, V] {
 		need:   c.stack.applied.get().Merge(tokenOf(ctx)),
 		fences: c.stack.tags.fences.Load(),
 		past:   past,
+		told:   t,
+		latest: isFresh(ctx),
 		done:   make(chan struct{}),
 	}
 	l.keys = l.one[:0]
@@ -196,7 +202,7 @@ func (c *Cache[K, V]) run(l *load[K, V], r *resolution[K, V]) {
 // fromSource asks the source for all keys of a load and keeps the answer in memory.
 func (c *Cache[K, V]) fromSource(ctx context.Context, l *load[K, V]) ([]*entry, error) {
 	began := time.Now()
-	got, err := c.ask(ctx, l.keys, l.need)
+	got, err := c.ask(ctx, l, l.keys, l.need, l.latest)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +210,7 @@ func (c *Cache[K, V]) fromSource(ctx context.Context, l *load[K, V]) ([]*entry, 
 	for i, key := range l.keys {
 		value, found := got.values[key]
 		o := l.origin
-		o.at = got.at
+		o.read = got.read
 		entries[i] = c.newEntry(key, value, found, o)
 		entries[i].kept = got.enough
 		c.planRefresh(entries[i], time.Since(began))
@@ -215,24 +221,35 @@ func (c *Cache[K, V]) fromSource(ctx context.Context, l *load[K, V]) ([]*entry, 
 // answer is what the source said, and where.
 type answer[K comparable, V any] struct {
 	values map[K]V
-	at     position.Token
-	enough bool // at has reached what was needed
+	read   *span
+	enough bool // read.low has reached what was needed
+
+	replica bool // whoever answered said up to where it has everything, as a primary need not
 }
 
-// ask is askSource that counts.
-func (c *Cache[K, V]) ask(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
+// ask is askSource that counts, and asks the latest where the answer bears a tag that was fenced a moment ago.
+func (c *Cache[K, V]) ask(ctx context.Context, l *load[K, V], keys []K, need position.Token, latest bool) (answer[K, V], error) {
 	c.counts.loads.Add(1)
 	began := time.Now()
 	defer func() { c.counts.loadTime.observe(time.Since(began)) }() // also where the loader panics
-	return c.askSource(ctx, keys, need)
+	got, err := c.askSource(ctx, keys, need, latest)
+	if err == nil && !latest && c.doubtsTags(got, l.told) {
+		return c.askSource(ctx, keys, need, true)
+	}
+	return got, err
 }
 
 // askSource calls the loader.
-func (c *Cache[K, V]) askSource(ctx context.Context, keys []K, need position.Token) (answer[K, V], error) {
-	ctx, reading := position.WithReading(ctx, need)
+func (c *Cache[K, V]) askSource(ctx context.Context, keys []K, need position.Token, latest bool) (answer[K, V], error) {
+	with := position.WithReading
+	if latest {
+		with = position.WithLatest
+	}
+	ctx, reading := with(ctx, need)
 	values, err := c.loadMany(ctx, slices.Clone(keys))
 	at, enough := outcome(reading, need)
-	return answer[K, V]{values, at, enough}, err
+	_, replica := reading.Low()
+	return answer[K, V]{values: values, read: spanOf(at, reading.High()), enough: enough, replica: replica}, err
 }
 
 // finish publishes how a load ended. Only the first call counts.

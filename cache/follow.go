@@ -37,6 +37,7 @@ func (s *Stack) Followed(sent time.Time, applied position.Token) {
 		return
 	}
 	s.applied.raise(applied)
+	s.feedTold.followed(s, sent)
 }
 
 func (s *Stack) follow(sent time.Time) bool {

@@ -13,7 +13,10 @@ import (
 // Invalidate.
 func (c *Cache[K, V]) Put(ctx context.Context, key K, value V) error {
 	k := c.key(key)
-	o := origin{ticket: c.stack.fence.ticket(), asOf: c.clock.NowNano(), epoch: c.stack.tags.known.Load(), at: tokenOf(ctx)}
+	o := origin{
+		ticket: c.stack.fence.ticket(), asOf: c.clock.NowNano(), epoch: c.stack.tags.known.Load(),
+		read: spanOf(tokenOf(ctx), tokenOf(ctx)),
+	}
 	e := c.newEntry(key, value, true, o)
 	if c.stack.remote == nil {
 		c.put(k, e)

@@ -140,6 +140,15 @@ type Channel interface {
 	FenceTags(ctx context.Context, tags []string) (epoch uint64, err error)
 }
 
+// Marks is what a remote layer may be able to do besides: keep how far somebody has seen, as a token that only rises. Safe for
+// concurrent use. A mark that ends by its TTL, is evicted or lost with its server is the empty token.
+type Marks interface {
+	// Mark merges a token into the mark of key, and has it kept for ttl from now. It is one round trip.
+	Mark(ctx context.Context, key string, t position.Token, ttl time.Duration) error
+	// Marked gives the mark of key. It is one round trip.
+	Marked(ctx context.Context, key string) (position.Token, error)
+}
+
 // Listener is a node that is told what happens in the remote layer. Its methods return at once.
 type Listener interface {
 	// Forget is told of tombstones. It may be told more often than there were fences, when a tombstone ends for

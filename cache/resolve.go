@@ -207,7 +207,7 @@ func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
 		r.counts.undecodable.Add(1)
 		return nil, false
 	}
-	if !reached(r.stack.applied.get(), env.at, r.load.need) {
+	if !reached(r.stack.applied.get(), env.low, r.load.need) {
 		return nil, false
 	}
 	var value V
@@ -217,7 +217,7 @@ func (r *resolution[K, V]) open(i int, data []byte) (*entry, bool) {
 			return nil, false
 		}
 	}
-	o := origin{ticket: r.load.ticket, asOf: r.load.asOf, epoch: env.epoch, at: env.at}
+	o := origin{ticket: r.load.ticket, asOf: r.load.asOf, epoch: env.epoch, read: spanOf(env.low, env.high)}
 	e := r.makeEntry(key, value, env.found, o, env.freshUntil.UnixNano()+r.clockGap)
 	e.kept = true
 	r.planRefresh(e, env.cost)
@@ -249,14 +249,14 @@ func (r *resolution[K, V]) withoutRemote(ctx context.Context, missing []int) err
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return r.fromSourceFor(ctx, missing, r.load.need)
+	return r.fromSourceFor(ctx, missing, r.load.need, true) // of fences that it would have told nothing is known
 }
 
 // fillFromSource loads keys whose leases are held, and fills the layer under them.
 func (r *resolution[K, V]) fillFromSource(ctx context.Context, granted []int, held []Held, need position.Token) error {
 	r.counts.remoteMisses.Add(uint64(len(granted)))
 	began, created := time.Now(), r.stack.remote.Now()
-	if err := r.fromSourceFor(ctx, granted, need); err != nil {
+	if err := r.fromSourceFor(ctx, granted, need, false); err != nil {
 		r.release(ctx, held)
 		return err
 	}
@@ -297,7 +297,7 @@ func (r *resolution[K, V]) fillFromSource(ctx context.Context, granted []int, he
 }
 
 // fromSourceFor asks the source for keys[which] and makes their entries.
-func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need position.Token) error {
+func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need position.Token, latest bool) error {
 	keys := make([]K, len(which))
 	for j, i := range which {
 		keys[j] = r.load.keys[i]
@@ -305,11 +305,11 @@ func (r *resolution[K, V]) fromSourceFor(ctx context.Context, which []int, need 
 	o := r.load.origin
 	o.asOf = r.clock.NowNano()
 	began := time.Now()
-	got, err := r.ask(ctx, keys, need)
+	got, err := r.ask(ctx, r.load, keys, need, latest)
 	if err != nil {
 		return err
 	}
-	o.at = got.at
+	o.read = got.read
 	for j, i := range which {
 		value, found := got.values[keys[j]]
 		e := r.newEntry(keys[j], value, found, o)
@@ -326,7 +326,7 @@ func (c *Cache[K, V]) seal(text string, key K, e *entry, created time.Time, cost
 	now, left := c.stack.remote.Now(), time.Duration(e.freshUntil-c.clock.NowNano())
 	env := envelope{
 		key: text, schema: c.version, found: e.found, created: created, freshUntil: now.Add(left), cost: cost,
-		epoch: e.epoch, at: e.at, tags: tagNamesOf(c.tagsOf(key, value, e.found)),
+		epoch: e.epoch, low: e.low(), high: e.high(), tags: tagNamesOf(c.tagsOf(key, value, e.found)),
 	}
 	if e.found {
 		if env.payload, err = c.codec.Append(nil, value); err != nil {

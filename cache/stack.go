@@ -69,7 +69,9 @@ type Stack struct {
 	fence   fence
 	tags    *tags
 	applied applied
-	auditor *auditor
+
+	feedTold feedTold
+	auditor  *auditor
 
 	// loads are the calls of loaders and what asks for them by itself; end ends the latter's ctx.
 	loads sync.WaitGroup

@@ -17,6 +17,7 @@ import (
 // So a fence of a tag with a million entries is one write, and a read compares numbers that are in memory.
 type tag struct {
 	last atomic.Uint64
+	seq  atomic.Uint64 // what tags.fences was behind its last fence
 }
 
 // tagged reports whether no tag has been fenced since epoch.
@@ -119,6 +120,7 @@ func (t *tags) raise(name string, epoch uint64) {
 	if old := tag.last.Load(); old == Unknown && !t.owed[name] || old < epoch {
 		tag.last.Store(epoch)
 	}
+	tag.seq.Store(t.fences.Load() + 1)
 	if epoch == Unknown {
 		t.fenced[name] = tag // until it is known
 		return

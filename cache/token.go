@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet/freshet/position"
@@ -10,8 +11,10 @@ import (
 
 // readOptions are what a context says of a read or a write.
 type readOptions struct {
-	fresh bool
-	token position.Token
+	fresh    bool
+	token    position.Token
+	reading  *position.Reading // hears how far what was shown may go
+	patience *patience
 }
 
 // optionsKey is compared by its address, which is the cheapest key a context can be asked for.
@@ -32,19 +35,35 @@ func with(ctx context.Context, set func(*readOptions)) context.Context {
 }
 
 // Fresh returns a context whose reads ask the source, whatever the layers hold, join no load that has begun before, and
-// accept no stale value. What they bring fills memory like any load, but never over something newer.
+// accept no stale value; of a source with replicas they ask the primary. What they bring fills memory like any load, but never
+// over something newer. Where the context bears a position.Reading, it hears what was shown, as At says.
 func Fresh(ctx context.Context) context.Context {
-	return with(ctx, func(o *readOptions) { o.fresh = true })
+	return with(ctx, func(o *readOptions) { o.fresh, o.reading = true, position.ReadingOf(ctx) })
 }
 
 // At returns a context that bears a token. Its reads see what was committed up to there: an entry answers them if all
 // changes up to the token have been fenced, or if it was read there or later. Its writes (Put, Invalidate) were committed
-// there.
+// there. Where the context bears a position.Reading, that is told above which position nothing was shown, whatever layer the
+// value came from: who raises a token by it never goes back in time.
 func At(ctx context.Context, token position.Token) context.Context {
-	if len(token) == 0 {
+	reading := position.ReadingOf(ctx)
+	if len(token) == 0 && reading == nil {
 		return ctx
 	}
-	return with(ctx, func(o *readOptions) { o.token = token })
+	return with(ctx, func(o *readOptions) { o.token, o.reading, o.patience = token, reading, new(patience) })
+}
+
+func isFresh(ctx context.Context) bool {
+	o := optionsOf(ctx)
+	return o != nil && o.fresh
+}
+
+// shown tells who reads how far an entry goes.
+func (o *readOptions) shown(e *entry) *entry {
+	if o != nil && o.reading != nil && e != nil && e.read != nil {
+		o.reading.Report(nil, e.read.high)
+	}
+	return e
 }
 
 func tokenOf(ctx context.Context) position.Token {
@@ -71,10 +90,10 @@ func (c *Cache[K, V]) hitFor(ctx context.Context, o *readOptions, k K, chosen bo
 	for waited := false; ; waited = true {
 		applied := c.stack.applied.get()
 		e := c.lookup(k, chosen)
-		if e == nil || reached(applied, e.at, o.token) {
-			return e
+		if e == nil || reached(applied, e.low(), o.token) {
+			return o.shown(e)
 		}
-		if waited || !c.stack.applied.answers(ctx, o.token, e.at) {
+		if waited || !c.stack.applied.answers(ctx, o, e.low()) {
 			return nil
 		}
 	}
@@ -89,6 +108,19 @@ func (s *Stack) readsPast(ctx context.Context) bool {
 // applyWait is how long a read waits for the changes up to its token to be fenced before it reads past the cache: about what
 // reading past it would cost.
 const applyWait = 5 * time.Millisecond
+
+// patience is what the reads of one context have left of applyWait: a page of many keys waits once. It ends at a time, on the
+// local clock in nanoseconds; 0: nothing has waited yet.
+type patience struct{ ends atomic.Int64 }
+
+func (p *patience) left() time.Duration {
+	if p == nil {
+		return applyWait
+	}
+	now := time.Now().UnixNano()
+	p.ends.CompareAndSwap(0, now+int64(applyWait))
+	return time.Duration(p.ends.Load() - now)
+}
 
 // applied is how far all changes of the source have been fenced, as this node knows.
 type applied struct {
@@ -120,11 +152,16 @@ func (a *applied) raise(token position.Token) {
 }
 
 // answers reports whether what was read at could answer a read that wants a token, and waits a little for that.
-func (a *applied) answers(ctx context.Context, want, at position.Token) bool {
+func (a *applied) answers(ctx context.Context, o *readOptions, at position.Token) bool {
+	want := o.token
 	if reached(a.get(), at, want) {
 		return true
 	}
-	patience := time.NewTimer(applyWait)
+	left := o.patience.left()
+	if left <= 0 {
+		return false
+	}
+	patience := time.NewTimer(left)
 	defer patience.Stop()
 	for {
 		a.mu.Lock()

@@ -83,7 +83,7 @@ func (w *waiter[K, V]) outcome(f flight[K, V]) (*entry, error) {
 	if f.load.err == nil {
 		e := f.load.entries[f.at]
 		if !f.late || tagged(e.tags, e.epoch) {
-			return e, nil
+			return optionsOf(w.ctx).shown(e), nil
 		}
 		again := w.cache.joinOne(w.ctx, f.load.keys[f.at])
 		again.late = false // whatever load this is, it has begun since
@@ -101,5 +101,5 @@ func (w *waiter[K, V]) fallback(f flight[K, V]) *entry {
 	if w.cache.stack.readsPast(w.ctx) {
 		return nil
 	}
-	return w.cache.lastResort(w.cache.key(f.load.keys[f.at]))
+	return optionsOf(w.ctx).shown(w.cache.lastResort(w.cache.key(f.load.keys[f.at])))
 }

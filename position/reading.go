@@ -20,7 +20,8 @@ import (
 // sees nothing older where high has been reached. So what happens under one Reading sees its own writes and never goes back
 // in time. A primary reports no low: it has all that is acknowledged, and that is not a position. A Reading is safe for concurrent use; a nil one takes part in nothing.
 type Reading struct {
-	need Token
+	need   Token
+	latest bool
 
 	mu        sync.Mutex
 	low, high Token
@@ -32,6 +33,12 @@ type readingKey struct{}
 // WithReading returns a context whose reads must have reached need, and their Reading.
 func WithReading(ctx context.Context, need Token) (context.Context, *Reading) {
 	r := &Reading{need: need}
+	return context.WithValue(ctx, readingKey{}, r), r
+}
+
+// WithLatest is WithReading for reads that must see all that was acknowledged: only a primary may answer them.
+func WithLatest(ctx context.Context, need Token) (context.Context, *Reading) {
+	r := &Reading{need: need, latest: true}
 	return context.WithValue(ctx, readingKey{}, r), r
 }
 
@@ -48,6 +55,9 @@ func (r *Reading) Need() Token {
 	}
 	return r.need.Merge(r.High())
 }
+
+// Latest reports whether only a primary may answer; a nil Reading wants that too.
+func (r *Reading) Latest() bool { return r == nil || r.latest }
 
 // Report says that a part was read between two positions, or, without a low one, that something was written at high. Where
 // several are, low becomes the lowest and high the highest of a system's.

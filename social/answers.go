@@ -28,7 +28,7 @@ func (s *Service) like(ctx context.Context, write like, actor, post freshet.ID, 
 	if err != nil || !changed {
 		return n, at, err
 	}
-	return n, at, s.committed(ctx, store.Change{Kind: store.LikeChanged, Subject: post, Object: actor})
+	return n, at, s.committed(ctx, at, store.Change{Kind: store.LikeChanged, Subject: post, Object: actor})
 }
 
 // CommentView is a comment with its author.
@@ -58,7 +58,7 @@ func (s *Service) Comment(ctx context.Context, c freshet.NewComment, w store.Wri
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.committed(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: made.ID}); err != nil {
+	if err := s.committed(ctx, at, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: made.ID}); err != nil {
 		return nil, nil, err
 	}
 	author, err := s.User(ctx, c.Author, c.Author)
@@ -71,7 +71,7 @@ func (s *Service) Uncomment(ctx context.Context, actor, comment freshet.ID, w st
 	if err != nil {
 		return nil, err
 	}
-	return at, s.withdrawn(ctx, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: comment})
+	return at, s.withdrawn(ctx, at, store.Change{Kind: store.CommentChanged, Subject: c.Post, Object: comment})
 }
 
 // Comments lists the comments of a post, oldest first, after an id, as viewer sees them.

@@ -26,7 +26,7 @@ func (s *Service) relate(ctx context.Context, write edge, kind store.ChangeKind,
 	if err != nil || !changed {
 		return at, err
 	}
-	return at, s.committed(ctx, store.Change{Kind: kind, Subject: actor, Object: target})
+	return at, s.committed(ctx, at, store.Change{Kind: kind, Subject: actor, Object: target})
 }
 
 // Follow lets actor see target's posts, old ones too. Whoever is blocked in

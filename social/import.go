@@ -35,5 +35,5 @@ func (s *Service) imported(ctx context.Context, n store.ImportCount, err error) 
 	if err != nil || len(n.Touched) == 0 {
 		return n, err
 	}
-	return n, s.committed(ctx, store.Change{Kind: store.Imported, Also: n.Touched})
+	return n, s.committed(ctx, nil, store.Change{Kind: store.Imported, Also: n.Touched})
 }

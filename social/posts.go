@@ -38,7 +38,7 @@ func (s *Service) Post(ctx context.Context, p freshet.NewPost, w store.Write) (*
 		return nil, nil, err
 	}
 	s.feed.Publish(freshet.PostRef{ID: post.ID, Author: post.Author})
-	if err := s.committed(ctx, store.Change{Kind: store.PostCreated, Subject: post.ID, Object: post.Author}); err != nil {
+	if err := s.committed(ctx, at, store.Change{Kind: store.PostCreated, Subject: post.ID, Object: post.Author}); err != nil {
 		return nil, nil, err
 	}
 	author, err := s.User(ctx, p.Author, p.Author)
@@ -79,7 +79,7 @@ func (s *Service) Edit(ctx context.Context, author, id freshet.ID, p freshet.Pos
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.committed(ctx, store.Change{Kind: store.PostEdited, Subject: id, Object: author}); err != nil {
+	if err := s.committed(ctx, at, store.Change{Kind: store.PostEdited, Subject: id, Object: author}); err != nil {
 		return nil, nil, err
 	}
 	view, err := s.PostByID(ctx, author, id)
@@ -95,7 +95,7 @@ func (s *Service) Delete(ctx context.Context, author, id freshet.ID, w store.Wri
 	if err != nil {
 		return nil, err
 	}
-	return at, s.withdrawn(ctx, store.Change{Kind: store.PostDeleted, Subject: id, Object: author})
+	return at, s.withdrawn(ctx, at, store.Change{Kind: store.PostDeleted, Subject: id, Object: author})
 }
 
 // own gives a post that actor may change: one's own. Another's is forbidden

@@ -5,6 +5,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -85,7 +86,17 @@ func defineLists(stack *cache.Stack, db store.Store) lists {
 		followers: firstCached(cache.DefineQuery(stack, q.Followers), db.Followers),
 		following: firstCached(cache.DefineQuery(stack, q.Following), db.Following),
 		posts:     firstCached(cache.DefineQuery(stack, q.Posts), db.ByAuthor),
-		comments:  firstCached(cache.DefineQuery(stack, q.Comments), db.CommentsOn),
+		comments:  firstCached(cache.DefineQuery(stack, q.Comments), latest(db.CommentsOn)),
+	}
+}
+
+// latest is a list that a primary is asked for: its rows are shown as they are, and nothing else tells that one was deleted.
+func latest[R any](rows list[R]) list[R] {
+	return func(ctx context.Context, of, from freshet.ID, limit int) ([]R, error) {
+		asker := position.ReadingOf(ctx)
+		ctx, reading := position.WithLatest(ctx, asker.Need())
+		defer func() { asker.Report(nil, reading.High()) }()
+		return rows(ctx, of, from, limit)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -74,15 +75,16 @@ func follows(followers, followed []freshet.ID) []cache.Dependency {
 	return append(rowsOf(followingTable, followers...), rowsOf(followersTable, followed...)...)
 }
 
-// committed fences what a write of this node has changed, also where the caller
-// has gone since.
-func (s *Service) committed(ctx context.Context, changes ...store.Change) error {
-	return s.Fence(context.WithoutCancel(ctx), changes...)
+// committed fences what a write of this node has changed, and says where: what is
+// cached after it must have been read there or later. Also where the caller has
+// gone since.
+func (s *Service) committed(ctx context.Context, at position.Token, changes ...store.Change) error {
+	return s.Fence(cache.At(context.WithoutCancel(ctx), at), changes...)
 }
 
 // withdrawn is committed for what must not be seen again by anybody.
-func (s *Service) withdrawn(ctx context.Context, changes ...store.Change) error {
-	if err := s.committed(ctx, changes...); err != nil {
+func (s *Service) withdrawn(ctx context.Context, at position.Token, changes ...store.Change) error {
+	if err := s.committed(ctx, at, changes...); err != nil {
 		return err
 	}
 	return s.Confirm(ctx)

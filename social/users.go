@@ -72,7 +72,7 @@ func (s *Service) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserP
 }
 
 func (s *Service) changedUser(ctx context.Context, u freshet.User, at position.Token) (*Profile, position.Token, error) {
-	return &Profile{User: u}, at, s.committed(ctx, store.Change{Kind: store.UserChanged, Subject: u.ID})
+	return &Profile{User: u}, at, s.committed(ctx, at, store.Change{Kind: store.UserChanged, Subject: u.ID})
 }
 
 // Erase removes a user and all that the user wrote. It gives the sessions that
@@ -91,7 +91,7 @@ func (s *Service) Erase(ctx context.Context, id freshet.ID, w store.Write) ([]fr
 			store.Change{Kind: store.LikeChanged, Subject: p, Object: id},
 			store.Change{Kind: store.CommentChanged, Subject: p})
 	}
-	return gone.Sessions, at, s.withdrawn(ctx, changes...)
+	return gone.Sessions, at, s.withdrawn(ctx, at, changes...)
 }
 
 // User gives a user as viewer sees it (0: nobody signed in).

@@ -18,6 +18,7 @@
 //	f:v:{h}KEY     the record: 'v' value · 'l' lease holder position · 's' lease holder value
 //	f:t:{h}KEY     the tombstone: 16 random bytes, 20 bytes of position; every write of it is pushed to all nodes
 //	f:h:HOLDER     a holder's beat
+//	f:m:{h}KEY     a mark: by system timeline and offset
 //	f:t:{tags}tTAG a pulse that is deleted where it is made: the push alone is wanted
 //	f:t:{tags}s    the pulse of Confirm
 //	f:{tags}meta   id of this history, last tag epoch, horizon, last sequence of Confirm

@@ -33,6 +33,7 @@ func (p keyspace) under(kind, key string) string {
 
 func (p keyspace) record(key string) string    { return p.under("v:", key) }
 func (p keyspace) tombstone(key string) string { return p.under("t:", key) }
+func (p keyspace) mark(key string) string      { return p.under("m:", key) }
 func (p keyspace) holder(h cache.ID) string    { return string(p) + "h:" + hex.EncodeToString(h[:]) }
 
 // tracked is the prefix that the channel is told of.

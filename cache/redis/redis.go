@@ -30,6 +30,7 @@ type Remote struct {
 var (
 	_ cache.Remote  = (*Remote)(nil)
 	_ cache.Channel = (*Remote)(nil)
+	_ cache.Marks   = (*Remote)(nil)
 )
 
 // Get reads records with MGET where all keys are on one server, else with pipelined GETs.

@@ -134,6 +134,19 @@ end
 return 0
 `)
 
+	// markScript: KEYS mark; ARGV ttl, most systems, then system and timeline with offset in turns. Positions that would be of more
+	// systems than a token bears are left out.
+	markScript = newScript(later + `
+for i = 3, #ARGV, 2 do
+  local was = redis.call('HGET', KEYS[1], ARGV[i])
+  if was and later(ARGV[i+1], was) or not was and redis.call('HLEN', KEYS[1]) < tonumber(ARGV[2]) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i+1])
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 0
+`)
+
 	// confirmScript: KEYS meta, pulse; ARGV a new history's id. Returns the history's id and a new sequence number.
 	confirmScript = newScript(`
 redis.call('HSETNX', KEYS[1], 'id', ARGV[1])

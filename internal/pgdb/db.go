@@ -41,6 +41,10 @@ const Schema = "freshet"
 // minVersion is the oldest server that works.
 const minVersion = 150000
 
+// connectWithin bounds the making of a connection to one server, where its URL does not (connect_timeout): one that drops packets is to
+// hold up a write no longer than a promotion may take.
+const connectWithin = 2 * time.Second
+
 // Options configures a database; the zero value works.
 type Options struct {
 	// Fallbacks are the URLs of the other servers of the same database. With them connections lead to whichever takes writes.
@@ -59,14 +63,16 @@ type Options struct {
 
 // DB is safe for concurrent use.
 type DB struct {
-	pool    *pgxpool.Pool
-	opts    Options
-	system  atomic.Uint64 // 0: not asked yet
-	known   atomic.Pointer[position.Position]
-	name    string
-	onClose []func() // of feeds
-	effects atomic.Pointer[func()]
-	slow    *slowLog
+	pool     *pgxpool.Pool
+	opts     Options
+	system   atomic.Uint64 // 0: not asked yet
+	known    atomic.Pointer[position.Position]
+	settled  atomic.Pointer[position.Position] // no commit up to here waits for a standby; see settle
+	writable atomic.Bool                       // as was heard last
+	name     string
+	onClose  []func() // of feeds
+	effects  atomic.Pointer[func()]
+	slow     *slowLog
 }
 
 // Open is Connect and Prepare.
@@ -135,7 +141,7 @@ func configOf(url string, o Options) (*pgxpool.Config, error) {
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = 5 * time.Second
+		config.ConnConfig.ConnectTimeout = connectWithin
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// A position is one of a commit only where the commit was flushed.

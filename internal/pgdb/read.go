@@ -63,11 +63,12 @@ func (d *DB) identify(ctx context.Context) error {
 	return nil
 }
 
-func (d *DB) scanWhere(r pgx.Rows, w *Where) error {
+func (d *DB) scanWhere(r pgx.Rows, w *Where, more ...any) error {
 	var lsn, timeline int64
-	if err := r.Scan(&lsn, &timeline, &w.Writable); err != nil {
+	if err := r.Scan(append([]any{&lsn, &timeline, &w.Writable}, more...)...); err != nil {
 		return err
 	}
+	d.writable.Store(w.Writable)
 	w.At = position.Position{System: d.system.Load(), Timeline: uint32(timeline), Offset: uint64(lsn)}
 	for {
 		old := d.known.Load()
@@ -87,6 +88,9 @@ func (d *DB) scanWhere(r pgx.Rows, w *Where) error {
 // position.Reading, the question for the position goes in the same flight.
 func (d *DB) Read(ctx context.Context, query string, args []any, scan func(pgx.Rows) error) error {
 	reading := position.ReadingOf(ctx)
+	if reading != nil {
+		d.settle(ctx, reading.Need().At(d.system.Load()))
+	}
 	for try := 0; ; try++ {
 		seen := false
 		once := func(r pgx.Rows) error {

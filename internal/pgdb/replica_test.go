@@ -1,6 +1,7 @@
 package pgdb_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -127,5 +128,75 @@ func TestAPrimaryClaimsNoLow(t *testing.T) {
 		if _, claims := reading.Low(); claims != (i == 1) || len(reading.High()) != 1 {
 			t.Errorf("server %d: claims a low: %v; high %v", i, claims, reading.High())
 		}
+	}
+}
+
+// A replica shows a commit that the primary does not show yet, because it waits for a standby. Who has seen it is not told by the
+// primary that it is not there.
+func TestAPrimaryShowsWhatAReplicaHasShown(t *testing.T) {
+	primary, follower := pair(t)
+	set := func(names string) {
+		t.Helper()
+		for _, sql := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + names + "'", "SELECT pg_reload_conf()"} {
+			if _, err := primary.Pool().Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	row := 0
+	count := func(db *pgdb.DB, need position.Token) (n int, high position.Token) {
+		ctx, reading := position.WithReading(t.Context(), need)
+		if err := db.Read(ctx, "SELECT count(*) FROM t WHERE n = $1", []any{row}, func(r pgx.Rows) error { return r.Scan(&n) }); err != nil {
+			t.Error(err)
+		}
+		return n, reading.High()
+	}
+	set("nobody")
+	defer set("")
+	written := make(chan error, 1)
+	for waits := false; !waits; { // the server takes its time to hear of the setting
+		row--
+		go func(row int) {
+			_, err := primary.Write(context.Background(), pgdb.Call{SQL: "INSERT INTO t VALUES ($1)", Args: []any{row}})
+			written <- err
+		}(row)
+		select {
+		case err := <-written:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(200 * time.Millisecond):
+			waits = true
+		}
+	}
+	var seen position.Token
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		n, high := count(follower, nil)
+		if seen = high; n == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the replica does not show the commit")
+		}
+	}
+	if n, _ := count(primary, nil); n != 0 {
+		t.Fatal("the primary shows what waits for a standby: the test shows nothing")
+	}
+	shown := make(chan int, 1)
+	go func() {
+		n, _ := count(primary, seen)
+		shown <- n
+	}()
+	select {
+	case n := <-shown:
+		t.Fatalf("the primary has answered while the commit waited: it shows %d", n)
+	case <-time.After(20 * time.Millisecond):
+	}
+	set("")
+	if n := <-shown; n != 1 {
+		t.Error("the primary does not show what was seen on a replica")
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }

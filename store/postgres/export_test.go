@@ -7,3 +7,10 @@ func (d *DB) Faults(ctx context.Context) (n int, mend func() error, err error) {
 	_, faults, err := d.check(ctx, 0)
 	return len(faults), func() error { return d.mend(ctx, faults) }, err
 }
+
+// UserReaders is how many reads of users are under way, whoever waits for them.
+func (d *DB) UserReaders() int {
+	d.users.mu.Lock()
+	defer d.users.mu.Unlock()
+	return d.users.readers
+}

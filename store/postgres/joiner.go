@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,7 @@ type joiner[T any] struct {
 
 // asked is one call that waits for a reader.
 type asked[T any] struct {
+	ctx  context.Context
 	ids  []freshet.ID // its own: the caller may be gone, and use the list for something else
 	done chan struct{}
 	rows []T
@@ -60,7 +62,7 @@ func (j *joiner[T]) get(ctx context.Context, ids []freshet.ID) ([]T, error) {
 		defer j.next()
 		return j.read(ctx, ids)
 	}
-	a := &asked[T]{ids: slices.Clone(ids), done: make(chan struct{}), reading: position.ReadingOf(ctx)}
+	a := &asked[T]{ctx: ctx, ids: slices.Clone(ids), done: make(chan struct{}), reading: position.ReadingOf(ctx)}
 	j.waiting = append(j.waiting, a)
 	j.mu.Unlock()
 	select {
@@ -113,7 +115,18 @@ func (j *joiner[T]) take() (batch []*asked[T], ids []freshet.ID) {
 func (j *joiner[T]) serve(batch []*asked[T], ids []freshet.ID) {
 	ctx, cancel := context.WithTimeout(context.Background(), joinedFor)
 	defer cancel()
-	ctx, reading := position.WithReading(ctx, nil)
+	var left atomic.Int64 // who waits yet: a server that hangs must not keep the reader when all have gone
+	left.Store(int64(len(batch)))
+	var need position.Token
+	for _, a := range batch {
+		defer context.AfterFunc(a.ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel()
+			}
+		})()
+		need = need.Merge(a.reading.Need())
+	}
+	ctx, reading := position.WithReading(ctx, need)
 	slices.Sort(ids)
 	rows, err := j.read(ctx, slices.Compact(ids))
 	low, _ := reading.Low()

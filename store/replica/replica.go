@@ -15,7 +15,7 @@
 //	                   b: at 43     ◀── reads here: low 43, high 44
 //	                   p: primary   where none has reached it, or nothing is asked
 //
-// A read whose context says nothing goes to the primary. Positions of another timeline have reached nothing, so after a
+// A read whose context says nothing, or that it wants the latest, goes to the primary. Positions of another timeline have reached nothing, so after a
 // promotion the primary answers until replicas follow it.
 //
 // A replica that fails is left alone until it answers a probe again; one that lags by more than MaxLag gets no reads that ask for
@@ -199,9 +199,9 @@ func (s *Store) Ready(ctx context.Context) error { return s.primary.Load().Ready
 // asked.
 func (s *Store) read(ctx context.Context, op func(context.Context, store.Store) error) error {
 	reading := position.ReadingOf(ctx)
-	if reading == nil {
+	if reading.Latest() {
 		s.onPrimary.Add(1)
-		return op(ctx, s.primary.Load())
+		return op(ctx, s.primaryFor(ctx, reading.Need()))
 	}
 	var tried uint64
 	for {
