@@ -1,8 +1,10 @@
 package social
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
@@ -140,6 +142,11 @@ func (s *Service) hydrate(ctx context.Context, viewer freshet.ID, refs []freshet
 		return err
 	}
 	likes, err := s.likesOf(ctx, viewer, page.ids[n-1])
+	if freshet.CodeOf(err) == freshet.CodeUnavailable { // where posts lie that are not on this page, perhaps
+		likes = new(likedSet)
+		likes.posts, err = s.store.Liked(ctx, viewer, page.ids)
+		slices.SortFunc(likes.posts, func(a, b freshet.ID) int { return cmp.Compare(b, a) })
+	}
 	if err != nil {
 		return err
 	}

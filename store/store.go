@@ -128,6 +128,8 @@ type Likes interface {
 	Unlike(ctx context.Context, actor, post freshet.ID, w Write) (count int64, changed bool, at position.Token, err error)
 	// LikedBy lists the posts that a user likes by post id, from the highest, below before.
 	LikedBy(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.ID, error)
+	// Liked gives those of the posts that a user likes, in no particular order.
+	Liked(ctx context.Context, user freshet.ID, posts []freshet.ID) ([]freshet.ID, error)
 }
 
 // Comments keeps the answers below posts.

@@ -147,6 +147,15 @@ func (s *Store) LikedBy(ctx context.Context, user, before freshet.ID, limit int)
 	return out, err
 }
 
+// Liked reads where its context allows.
+func (s *Store) Liked(ctx context.Context, user freshet.ID, posts []freshet.ID) (out []freshet.ID, err error) {
+	err = s.read(ctx, func(ctx context.Context, n store.Store) (err error) {
+		out, err = n.Liked(ctx, user, posts)
+		return err
+	})
+	return out, err
+}
+
 // Comments reads where its context allows.
 func (s *Store) Comments(ctx context.Context, ids []freshet.ID) (out []freshet.Comment, err error) {
 	err = s.read(ctx, func(ctx context.Context, n store.Store) (err error) {

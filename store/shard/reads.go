@@ -91,6 +91,13 @@ func (s *Store) LikedBy(ctx context.Context, user, before freshet.ID, limit int)
 		})
 }
 
+// Liked reads from the parts that have the posts.
+func (s *Store) Liked(ctx context.Context, user freshet.ID, posts []freshet.ID) ([]freshet.ID, error) {
+	return gather(ctx, s, posts, func(p store.Part, ctx context.Context, posts []freshet.ID) ([]freshet.ID, error) {
+		return p.Liked(ctx, user, posts)
+	})
+}
+
 // Comments reads from the parts that have them.
 func (s *Store) Comments(ctx context.Context, ids []freshet.ID) ([]freshet.Comment, error) {
 	return gather(ctx, s, ids, store.Part.Comments)

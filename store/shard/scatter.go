@@ -87,13 +87,17 @@ func scatter[T any](ctx context.Context, s *Store, limit int, before func(a, b T
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lists := make([][]T, len(s.parts))
-	if err := s.each(func(i int, p store.Part) (err error) {
+	var once sync.Once
+	var cause error
+	_ = s.each(func(i int, p store.Part) (err error) {
 		if lists[i], err = page(ctx, i, p); err != nil {
-			cancel() // half a page is none
+			once.Do(func() { cause = err })
+			cancel() // half a page is none: the others need not go on
 		}
-		return err
-	}); err != nil {
-		return nil, err
+		return nil
+	})
+	if cause != nil {
+		return nil, cause
 	}
 	return merge(lists, limit, before), nil
 }

@@ -81,3 +81,9 @@ func (d *DB) LikedBy(ctx context.Context, user, before freshet.ID, limit int) ([
 	return list(ctx, d, "SELECT post FROM likes WHERE user = ? AND post < ? ORDER BY post DESC LIMIT ?",
 		[]any{user, from(before), limit}, scanID)
 }
+
+// Liked gives those of the posts that a user likes.
+func (d *DB) Liked(ctx context.Context, user freshet.ID, posts []freshet.ID) ([]freshet.ID, error) {
+	return list(ctx, d, "SELECT l.post FROM json_each(?2) j CROSS JOIN likes l ON l.post = j.value AND l.user = ?1",
+		[]any{user, jsonIDs(posts)}, scanID)
+}

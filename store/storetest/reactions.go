@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"slices"
+
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/store"
 )
@@ -66,6 +68,20 @@ func testLikedBy(e *env) {
 	for _, limit := range []int{1, 4, len(posts), 100} {
 		got := walk(e, limit, self, func(at freshet.ID) ([]freshet.ID, error) { return e.LikedBy(ctx, b, at, limit) })
 		e.same("liked", got, reversed(posts))
+	}
+	other := e.post(b, "x")
+	_, _, _, err := e.Like(ctx, a, other, store.Write{})
+	e.ok(err)
+	for _, among := range [][]freshet.ID{nil, {other}, {posts[0]}, append([]freshet.ID{42, other}, posts...)} {
+		got, err := e.Liked(ctx, b, among)
+		e.ok(err)
+		var want []freshet.ID
+		for _, id := range among {
+			if slices.Contains(posts, id) {
+				want = append(want, id)
+			}
+		}
+		e.same("liked among some", ascending(got...), ascending(want...))
 	}
 }
 
