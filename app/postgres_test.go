@@ -161,6 +161,10 @@ func TestAShardThatIsDown(t *testing.T) {
 	}
 	n.ask(t, "GET", "/readyz", "").wants(t, 200)
 	second.Kill()
+	list := n.listShards(t.Context())
+	if len(list) != 2 || list[0].Buckets != "0-511" || list[1].Buckets != "512-1023" || list[0].Error != "" || list[1].Error == "" {
+		t.Errorf("the shards: %+v", list)
+	}
 	n.ask(t, "GET", "/readyz", "").wants(t, 503)
 	n.ask(t, "POST", "/v1/posts", `{"text":"lost"}`, falls[0].asks()).wants(t, 503)
 	n.ask(t, "PUT", "/v1/users/"+stays[1].id.String()+"/follow", "", stays[0].asks()).wants(t, 204)

@@ -57,16 +57,26 @@ func (s Shards) String() string {
 	}
 	shards := make([]string, len(s))
 	for i, one := range s {
-		shards[i] = "primary: " + strconv.Quote(redact(one.Primary))
+		one = one.Redacted()
+		shards[i] = "primary: " + strconv.Quote(one.Primary)
 		if len(one.Replicas) > 0 {
 			replicas := make([]string, len(one.Replicas))
 			for j, r := range one.Replicas {
-				replicas[j] = strconv.Quote(redact(r))
+				replicas[j] = strconv.Quote(r)
 			}
 			shards[i] += ", replicas: [" + strings.Join(replicas, ", ") + "]"
 		}
 	}
 	return "[{" + strings.Join(shards, "}, {") + "}]"
+}
+
+// Redacted is the shard with passwords left out.
+func (s Shard) Redacted() Shard {
+	out := Shard{Primary: redact(s.Primary)}
+	for _, r := range s.Replicas {
+		out.Replicas = append(out.Replicas, redact(r))
+	}
+	return out
 }
 
 func redact(text string) string {

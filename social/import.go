@@ -8,7 +8,7 @@ import (
 )
 
 // ErrNoImport says that the store in use can't import.
-var ErrNoImport = errors.New("this store has no import")
+var ErrNoImport = errors.New("a store of several shards has no import: import into one shard before the others are added")
 
 // ImportFollows loads a chunk of follows into a running node; what caches and
 // timelines knew of the users in it is fenced before it returns.
