@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,5 +204,20 @@ func TestWhatIsTakenAwayIsGoneWhereTheFeedIsFollowed(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Memory is as fresh as the shard whose feed was asked longest ago, and not before each was heard.
+func TestHeardOfAllShards(t *testing.T) {
+	h, began := newHeard(2), time.Now()
+	one, two := position.Position{System: 1, Offset: 5}, position.Position{System: 2, Offset: 7}
+	if _, _, whole := h.from(0, began, one); whole {
+		t.Error("one shard of two was heard, and that is all")
+	}
+	for _, asked := range []time.Time{began.Add(time.Second), began.Add(2 * time.Second)} {
+		since, all, whole := h.from(1, asked, two)
+		if !whole || !since.Equal(began) || !slices.Equal(all, position.Token{one, two}) {
+			t.Errorf("since %v, up to %v, %v", since.Sub(began), all, whole)
+		}
 	}
 }
