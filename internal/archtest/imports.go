@@ -78,7 +78,7 @@ func (u use) allowed() bool {
 		return u.by.Core
 	case u.test && (slices.Contains(TestsMay, u.folder) || isSuite(u.folder)):
 		return true
-	case isAdapter(u.from.Folder):
+	case u.test || isAdapter(u.from.Folder):
 		return slices.Contains(u.by.Ground, u.folder)
 	}
 	return false

@@ -11,7 +11,7 @@ type Station struct {
 	Job    string
 	May    []string // packages, by folder; Everything
 	Core   bool     // also the domain and position
-	Ground []string // what its adapters may import besides: the ground they share
+	Ground []string // what its adapters, and its tests, may import besides: the ground they share
 }
 
 // Everything in a row's May lifts the limits of the row.
