@@ -244,6 +244,22 @@ func (s *Store) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserPat
 	if err := freshet.CheckHandle("handle", *p.Handle); err != nil {
 		return user, nil, err
 	}
+	for range drawnHandles {
+		user, at, err = s.rename(ctx, id, p, w)
+		if !errors.Is(err, errOvertaken) {
+			return user, at, err
+		}
+	}
+	return user, nil, &freshet.Error{
+		Code: freshet.CodeUnavailable, Message: "others are renaming the same user", RetryAfter: time.Second, NotMade: true, Err: err,
+	}
+}
+
+// errOvertaken is a rename whose claim was used too late: a later one of the same user came first.
+var errOvertaken = errors.New("a later rename of the user came first")
+
+// rename is UpdateUser with a handle, tried once.
+func (s *Store) rename(ctx context.Context, id freshet.ID, p freshet.UserPatch, w store.Write) (user freshet.User, at position.Token, err error) {
 	c := store.NameClaim{User: id, Handle: *p.Handle}
 	err = s.on(ctx, id, func(part store.Part) (err error) {
 		c.ID, err = part.DrawUserID(ctx, id.Bucket())
@@ -264,6 +280,9 @@ func (s *Store) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserPat
 		old = ""
 	}
 	settled, err := s.settle(ctx, c, old, err)
+	if freshet.CodeOf(err) == freshet.CodeConflict { // the name was free
+		err = errOvertaken
+	}
 	return user, at.Merge(settled), err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,15 +21,12 @@ type Played struct {
 	Context func(context.Context) context.Context
 }
 
-// Clock is the time of all the stores that one log is played to; their writes are made at Now.
-type Clock struct{ now time.Time }
+// Clock is the time of all the stores that one log is played to; their writes are made at Now. The zero value works.
+type Clock struct{ since atomic.Int64 } // its beginning
 
-// Now gives the time; not while [PlayLog] changes it.
+// Now gives the time.
 func (c *Clock) Now() time.Time {
-	if c.now.IsZero() {
-		c.now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	}
-	return c.now
+	return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(c.since.Load()))
 }
 
 // PlayLog makes the same random operations on several stores, and wants the same answers of all, word for word: results, refusals,
@@ -58,7 +56,7 @@ func PlayLog(t *testing.T, clock *Clock, operations int, stores ...Played) {
 		return want
 	}
 	for n := range operations {
-		clock.now = clock.Now().Add(time.Duration(1+random.IntN(5)) * time.Millisecond)
+		clock.since.Add(int64(1+random.IntN(5)) * int64(time.Millisecond))
 		op := operation{kinds[random.IntN(len(kinds))], random.IntN(1000), random.IntN(1000)}
 		switch freshet.Code(same(fmt.Sprintf("operation %d, %+v", n, op), func(s *side) string { return s.play(s.context(t.Context()), n, op) })) {
 		case freshet.CodeNotFound, freshet.CodeConflict, freshet.CodeInvalid:
