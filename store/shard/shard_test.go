@@ -124,13 +124,13 @@ func inOrder(all []madeEffect) (effects []freshet.Effect) {
 	return effects
 }
 
-// empty removes all rows but a file's identity and its schema's versions: sooner done than a new file with the same tables.
+// empty removes all rows but what a file is, its schema's versions and where the buckets are: sooner done than new files.
 func (f files) empty(t testing.TB) {
 	t.Helper()
 	for _, raw := range f.raw {
 		if _, err := raw.Write(t.Context(), func(tx *litedb.Tx) error {
 			var tables []string
-			err := tx.Each(`SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'meta'
+			err := tx.Each(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('meta', 'elsewhere', 'directory')
 				AND name NOT LIKE 'migrations\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`, nil,
 				func(r *litedb.Rows) { tables = append(tables, r.Text(0)) })
 			for _, table := range tables {
@@ -147,9 +147,10 @@ func (f files) empty(t testing.TB) {
 
 func TestContractOnFourFiles(t *testing.T) {
 	f := openFiles(t, 4, nil)
+	s := openStore(t, f.parts, shard.Options{})
 	storetest.Run(t, func(t *testing.T) store.Store {
 		f.empty(t)
-		return openStore(t, f.parts, shard.Options{})
+		return s
 	}, storetest.Options{
 		Effects: func(t testing.TB, _ store.Store) []freshet.Effect {
 			var all []madeEffect
@@ -183,11 +184,12 @@ func TestContractOnFourFiles(t *testing.T) {
 
 func TestContractOnTwoDatabases(t *testing.T) {
 	d := openDatabases(t, 2, nil)
+	s := openStore(t, d.parts, shard.Options{})
 	storetest.Run(t, func(t *testing.T) store.Store {
 		for _, name := range d.names {
 			servers[0].Empty(t, name)
 		}
-		return openStore(t, d.parts, shard.Options{})
+		return s
 	}, storetest.Options{
 		Effects: func(t testing.TB, _ store.Store) []freshet.Effect {
 			var all []madeEffect
