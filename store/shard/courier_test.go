@@ -278,3 +278,22 @@ func TestTwoProcessesCarry(t *testing.T) {
 	w.gates[1].shut.Store(false)
 	w.agrees()
 }
+
+// TestAStrangerDoesNothing: a part can't know whether a user of another part exists, so the store asks there first.
+func TestAStrangerDoesNothing(t *testing.T) {
+	w := openWorld(t, shard.Options{Sweep: time.Hour})
+	post, _, err := w.CreatePost(t.Context(), freshet.NewPost{Author: w.near, Text: "x"}, store.Write{})
+	w.ok(err)
+	stranger := freshet.NewID(w.far.Millis(), w.far.Bucket(), (w.far.Sequence()+1)%freshet.Sequences)
+	_, _, _, like := w.Like(t.Context(), stranger, post.ID, store.Write{})
+	_, _, comment := w.CreateComment(t.Context(), freshet.NewComment{Author: stranger, Post: post.ID, Text: "x"}, store.Write{})
+	_, _, follow := w.Follow(t.Context(), w.near, stranger, store.Write{})
+	_, _, mute := w.Mute(t.Context(), w.near, stranger, store.Write{})
+	for what, err := range map[string]error{"likes": like, "comments": comment, "is followed": follow, "is muted": mute} {
+		if freshet.CodeOf(err) != freshet.CodeNotFound {
+			t.Errorf("a stranger %s: %v", what, err)
+		}
+	}
+	w.counted(w.near, 0, 0)
+	w.agrees()
+}
