@@ -103,7 +103,11 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		b.shards, b.feeds, parts = append(b.shards, s), append(b.feeds, s.direct), append(parts, part)
 	}
 	b.store = parts[0].(records)
-	if len(parts) > 1 {
+	if len(parts) == 1 {
+		if err := undivided(ctx, parts[0]); err != nil {
+			return err
+		}
+	} else {
 		all, err := shard.Open(ctx, parts, shard.Options{Log: n.log})
 		if err != nil {
 			return err
@@ -134,6 +138,22 @@ func (n *Node) openPostgres(ctx context.Context) (err error) {
 		return all
 	}
 	n.backend = b
+	return nil
+}
+
+// undivided fails where a database is one of several that make a store.
+func undivided(ctx context.Context, p store.Part) error {
+	d, err := p.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	elsewhere, err := p.Elsewhere(ctx)
+	if err != nil {
+		return err
+	}
+	if len(d.Parts) > 1 || elsewhere.Len() > 0 {
+		return errors.New("the database is one shard of several: name all of them in store.shards, in their order")
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/config"
@@ -130,6 +131,8 @@ func (o *oracle) Post(author int, text string) (freshet.ID, error) {
 	if err != nil {
 		return 0, err
 	}
+	// Posts of two authors in one millisecond are in the order of their buckets: the next one comes after it.
+	time.Sleep(time.Until(v.ID.Time().Add(time.Millisecond)))
 	return v.ID, nil
 }
 

@@ -135,6 +135,15 @@ func TestServeOnTwoShards(t *testing.T) {
 			if verified, err := n.verify(t.Context(), verification{}); err != nil || len(verified.Found) > 0 {
 				t.Errorf("%+v, %v", verified, err)
 			}
+			cfg := config.Default()
+			cfg.Data = t.TempDir()
+			onPostgres("pull", urls[1])(cfg)
+			if alone, err := Open(t.Context(), cfg, Options{}); err == nil || !strings.Contains(err.Error(), "one shard of several") {
+				t.Errorf("a shard alone: %v", err)
+				if err == nil {
+					alone.Close()
+				}
+			}
 			var metrics strings.Builder
 			if n.writeMetrics(&metrics); !strings.Contains(metrics.String(), `freshet_store_connections{shard="1"}`) {
 				t.Errorf("metrics:\n%s", metrics.String())

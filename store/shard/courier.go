@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,6 +38,10 @@ type round struct {
 	back    bool                         // the other part has something to tell now
 }
 
+func newRound() *round {
+	return &round{done: make(chan struct{}), refused: make(map[edge]bool), touched: make(map[freshet.ID]store.Applied)}
+}
+
 // edge is what a mirror tells of.
 type edge struct {
 	kind          store.MirrorKind
@@ -47,12 +52,14 @@ type edge struct {
 func (c *courier) flush(ctx context.Context) (*round, error) {
 	c.mu.Lock()
 	if c.next == nil {
-		c.next = &round{done: make(chan struct{}), refused: make(map[edge]bool), touched: make(map[freshet.ID]store.Applied)}
+		c.next = newRound()
 	}
 	r := c.next
 	if !c.running {
-		c.running = true
-		c.store.running.Go(c.run)
+		if c.running = c.store.start(c.run); !c.running {
+			c.mu.Unlock()
+			return nil, errClosed
+		}
 	}
 	c.mu.Unlock()
 	select {
@@ -78,7 +85,20 @@ func (c *courier) run() {
 		ctx, cancel := context.WithTimeout(c.store.ctx, roundTimeout)
 		c.carry(ctx, r)
 		cancel()
+		c.pass(r)
 	}
+}
+
+// pass tells the next round what this one did: whoever waits for that one may have written just before this one looked.
+func (c *courier) pass(r *round) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next == nil {
+		return
+	}
+	c.next.at, c.next.back = c.next.at.Merge(r.at), c.next.back || r.back
+	maps.Copy(c.next.refused, r.refused)
+	maps.Copy(c.next.touched, r.touched)
 }
 
 // carry makes one round. Those who wait go on once all is applied; that it was is noted after that.
@@ -86,6 +106,9 @@ func (c *courier) carry(ctx context.Context, r *round) {
 	from, to := c.store.parts[c.from], c.store.parts[c.to]
 	settled := func() bool { return false }
 	defer func() {
+		if errors.Is(r.err, store.ErrMoved) {
+			_ = c.store.refresh(ctx, c.store.dir.Load()) // the next round goes by it
+		}
 		close(r.done)
 		settled()
 	}()
@@ -96,14 +119,19 @@ func (c *courier) carry(ctx context.Context, r *round) {
 			return
 		}
 		all := len(pending) < limit
-		if pending = c.store.erasures[c.from].without(pending, c.to, all); len(pending) == 0 {
+		pending = c.store.erasures[c.from].without(pending, c.to, all)
+		if len(pending) == 0 && len(r.at) > 0 {
 			return
 		}
+		// Where there is nothing to apply another process was sooner: the token is to name this part all the same.
 		applied, at, err := to.Apply(ctx, pending)
 		if r.err = err; err != nil {
 			return
 		}
 		r.at = r.at.Merge(at)
+		if len(pending) == 0 {
+			return
+		}
 		done, undo := c.read(r, pending, applied)
 		settle := func() bool {
 			_, err := from.Settle(ctx, done)

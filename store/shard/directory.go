@@ -56,8 +56,7 @@ func (s *Store) readDirectory(ctx context.Context) error {
 	}
 	if err == nil && len(d.Parts) < len(systems) && slices.Equal(d.Parts, systems[:len(d.Parts)]) {
 		if err = s.empty(ctx, len(d.Parts)); err == nil { // parts were added, without buckets
-			d.Parts, d.Epoch = systems, d.Epoch+1
-			err = s.home().SetDirectory(ctx, d)
+			d, err = s.keep(ctx, store.Directory{Epoch: d.Epoch + 1, Parts: systems, Owners: d.Owners})
 		}
 	}
 	if err != nil {
@@ -78,7 +77,7 @@ func hexes(systems []uint64) string {
 	return strings.Join(out, " ")
 }
 
-// spread makes the first directory. The parts hear of it before home keeps it, so that whoever dies midway begins anew.
+// spread makes the first directory.
 func (s *Store) spread(ctx context.Context, systems []uint64) (d store.Directory, err error) {
 	d = store.Directory{Epoch: 1, Parts: systems}
 	users, err := s.home().ListUsers(ctx, 0, 1)
@@ -93,16 +92,20 @@ func (s *Store) spread(ctx context.Context, systems []uint64) (d store.Directory
 	if err := s.empty(ctx, 1); err != nil {
 		return d, err
 	}
-	dir := newDirectory(d, len(s.parts))
-	for i, p := range s.parts {
-		if err := p.SetElsewhere(ctx, dir.buckets[i].Complement()); err != nil {
-			return d, err
-		}
-	}
-	return d, s.home().SetDirectory(ctx, d)
+	return s.keep(ctx, d)
 }
 
-// empty makes sure that the parts from one on hold nothing, and says so to those.
+// keep keeps a directory, unless another process was sooner with one: then that counts. The parts hear of it afterwards (see
+// check), from whoever opens them.
+func (s *Store) keep(ctx context.Context, d store.Directory) (store.Directory, error) {
+	err := s.home().SetDirectory(ctx, d)
+	if freshet.CodeOf(err) == freshet.CodeConflict {
+		return s.home().Directory(ctx)
+	}
+	return d, err
+}
+
+// empty makes sure that the parts from one on hold nothing.
 func (s *Store) empty(ctx context.Context, from int) error {
 	for i, p := range s.parts[from:] {
 		users, err := p.ListUsers(ctx, 0, 1)
@@ -112,17 +115,26 @@ func (s *Store) empty(ctx context.Context, from int) error {
 		if len(users) > 0 {
 			return fmt.Errorf("part %d has users, but is not in the directory: add an empty database", from+i)
 		}
-		if err := p.SetElsewhere(ctx, store.AllBuckets()); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// check notes the buckets that the parts do not hold although the directory says so. What lies on the others goes on.
+// check tells the parts what they hold, where they have no users yet, and notes the buckets that a part with users does not hold
+// although the directory says so. What lies on the others goes on.
 func (s *Store) check(ctx context.Context, d *directory) error {
 	for i, p := range s.parts {
 		elsewhere, err := p.Elsewhere(ctx)
+		if err != nil {
+			return fmt.Errorf("open shards: part %d: %w", i, err)
+		}
+		want := d.buckets[i].Complement()
+		if elsewhere == want {
+			continue
+		}
+		users, err := p.ListUsers(ctx, 0, 1)
+		if err == nil && len(users) == 0 {
+			elsewhere, err = want, p.SetElsewhere(ctx, want)
+		}
 		if err != nil {
 			return fmt.Errorf("open shards: part %d: %w", i, err)
 		}

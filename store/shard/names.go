@@ -75,21 +75,23 @@ func (s *Store) claimNew(ctx context.Context, bucket int, u freshet.NewUser) (c 
 
 // claim takes names, also those that are pending for somebody who gave up.
 func (s *Store) claim(ctx context.Context, c store.NameClaim) error {
-	for began := time.Now(); ; {
+	began := time.Now()
+	for {
 		taken, err := s.home().ClaimNames(ctx, c)
 		if err != nil || len(taken) == 0 {
 			return err
 		}
-		patient := time.Since(began) < claimPatience
-		if err := s.contest(ctx, c, patient); err != nil {
+		waited := time.Since(began)
+		if waited > 2*claimPatience {
+			return freshet.Conflict("handle", "is taken") // by ever others
+		}
+		if err := s.contest(ctx, c, waited < claimPatience); err != nil {
 			return err
 		}
-		if patient {
-			select {
-			case <-time.After(claimPause):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		select {
+		case <-time.After(claimPause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -126,11 +128,11 @@ func (s *Store) decide(ctx context.Context, c store.NameClaim, n store.Name, oth
 		field = "ref"
 	}
 	switch taken := freshet.Conflict(field, "is taken"); {
-	case n.User == c.User:
-		return nil
+	case !n.Pending && n.User == c.User:
+		return errOvertaken // by a later claim of its own
 	case !n.Pending:
 		return taken
-	case patient && n.Claim == n.User:
+	case patient && n.Claim == n.User && n.User != c.User:
 		users, err := s.Users(ctx, []freshet.ID{n.User})
 		if err == nil && len(users) > 0 {
 			err = taken

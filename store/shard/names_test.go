@@ -156,3 +156,32 @@ func TestOneNameIsOnePersons(t *testing.T) {
 	}
 	w.agrees()
 }
+
+// TestTheSameRenameAgain: a rename that stopped midway is made again, and of two to the same handle at a time both end.
+func TestTheSameRenameAgain(t *testing.T) {
+	w := openWorld(t, shard.Options{})
+	ctx, name := t.Context(), "eve"
+	id, err := w.gates[1].DrawUserID(ctx, w.far.Bucket())
+	w.ok(err)
+	taken, err := w.gates[0].ClaimNames(ctx, store.NameClaim{ID: id, User: w.far, Handle: name})
+	if err != nil || len(taken) > 0 {
+		t.Fatal(taken, err)
+	}
+	if u, _, err := w.UpdateUser(ctx, w.far, freshet.UserPatch{Handle: &name}, store.Write{}); err != nil || u.Handle != name {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	var racers sync.WaitGroup
+	again := "zoe"
+	for range 4 {
+		racers.Go(func() {
+			if _, _, err := w.UpdateUser(ctx, w.far, freshet.UserPatch{Handle: &again}, store.Write{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	racers.Wait()
+	if got, err := w.UserByHandle(ctx, again); err != nil || got != w.far || w.handleOf(w.far) != again {
+		t.Errorf("%s is %v's, %v; %v is called %s", again, got, err, w.far, w.handleOf(w.far))
+	}
+	w.agrees()
+}

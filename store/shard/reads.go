@@ -116,17 +116,9 @@ func (s *Store) CommentsBy(ctx context.Context, user, after freshet.ID, limit in
 		})
 }
 
-// CountedViews is the last batch of which any part has something.
+// CountedViews reads at home, which is told last.
 func (s *Store) CountedViews(ctx context.Context, journal [16]byte) (seq uint64, err error) {
-	seqs := make([]uint64, len(s.parts))
-	err = s.each(func(i int, p store.Part) (err error) {
-		seqs[i], err = p.CountedViews(ctx, journal)
-		return err
-	})
-	for _, n := range seqs {
-		seq = max(seq, n)
-	}
-	return seq, err
+	return s.home().CountedViews(ctx, journal)
 }
 
 // PostStats reads from the post's part.

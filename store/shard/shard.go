@@ -65,6 +65,7 @@ type Store struct {
 
 	ctx     context.Context // ends with the store
 	stop    context.CancelFunc
+	mu      sync.Mutex // between start and Close
 	running sync.WaitGroup
 }
 
@@ -98,15 +99,30 @@ func Open(ctx context.Context, parts []store.Part, o Options) (*Store, error) {
 			}
 		}
 	}
-	s.running.Go(s.sweep)
+	s.start(s.sweep)
 	return s, nil
 }
 
 // Close ends the couriers. What is pending then is carried by whoever opens the parts next.
 func (s *Store) Close() error {
+	s.mu.Lock()
 	s.stop()
+	s.mu.Unlock()
 	s.running.Wait()
 	return nil
+}
+
+var errClosed = errors.New("the store is closed")
+
+// start runs a goroutine that Close waits for; false: the store is closed.
+func (s *Store) start(run func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.running.Go(run)
+	return true
 }
 
 // Parts are the parts, home first.

@@ -16,10 +16,13 @@ import (
 func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (gone store.Erased, at position.Token, err error) {
 	var from int
 	err = s.on(ctx, id, func(p store.Part) (err error) {
-		from = slices.Index(s.parts, p)
+		from = s.owner(id)
 		gone, at, err = p.EraseUser(ctx, id, w)
 		return err
 	})
+	if errors.Is(err, freshet.ErrNotFound) {
+		err = s.erasing(ctx, id, err)
+	}
 	if err != nil {
 		return gone, at, err
 	}
@@ -48,6 +51,18 @@ func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (go
 	return gone, at, err
 }
 
+// erasing is nil where a user's part has erased it and others are still to be told: who was told to try again is.
+func (s *Store) erasing(ctx context.Context, id freshet.ID, absent error) error {
+	pending, err := s.part(id).Pending(ctx, store.AllBuckets(), carriedMost)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(pending, func(m store.Mirror) bool { return m.Kind == store.Erasure && m.Actor == id }) {
+		return nil
+	}
+	return absent
+}
+
 func sorted(ids []freshet.ID) []freshet.ID {
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -62,14 +77,18 @@ func (s *Store) SetPassword(ctx context.Context, id freshet.ID, hash string, adm
 	return ended, err
 }
 
-// exist fails where a user who is not on the part of a write does not exist: that part can't know.
+// exist fails where a user who is not on the part of a write does not exist: that part can't know. Where the user's part is
+// out of reach the user is taken to exist: a follow or block of nobody is refused later, and undone.
 func (s *Store) exist(ctx context.Context, user, at freshet.ID) error {
 	if s.owner(user) == s.owner(at) {
 		return nil
 	}
 	users, err := s.part(user).Users(ctx, []freshet.ID{user})
-	if err == nil && len(users) == 0 {
-		err = freshet.NotFound("user")
+	switch {
+	case freshet.CodeOf(err) == freshet.CodeUnavailable:
+		return nil
+	case err == nil && len(users) == 0:
+		return freshet.NotFound("user")
 	}
 	return err
 }
@@ -106,7 +125,7 @@ func (s *Store) follow(ctx context.Context, actor, target freshet.ID, w store.Wr
 	if err != nil || !changed {
 		return changed, at, err
 	}
-	r, err := s.carry(ctx, actor, target, followPatience)
+	r, err := s.carry(ctx, actor, target, false, followPatience)
 	switch {
 	case err != nil:
 		s.options.Log.InfoContext(ctx, "the other half of a follow comes later", "actor", actor, "target", target, "error", err)
@@ -117,8 +136,9 @@ func (s *Store) follow(ctx context.Context, actor, target freshet.ID, w store.Wr
 	return true, at.Merge(r.at), nil
 }
 
-// carry carries what an actor's part has to tell a target's, and back what comes of it. It is empty where they are one.
-func (s *Store) carry(ctx context.Context, actor, target freshet.ID, patience time.Duration) (*round, error) {
+// carry carries what an actor's part has to tell a target's, and back what comes of it, where anything may. It is empty where
+// they are one.
+func (s *Store) carry(ctx context.Context, actor, target freshet.ID, back bool, patience time.Duration) (*round, error) {
 	from, to := s.owner(actor), s.owner(target)
 	if from == to {
 		return &round{}, nil
@@ -126,14 +146,14 @@ func (s *Store) carry(ctx context.Context, actor, target freshet.ID, patience ti
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	r, err := s.couriers[from][to].flush(ctx)
-	if err != nil || !r.back {
+	if err != nil || !back {
 		return r, err
 	}
-	back, err := s.couriers[to][from].flush(ctx)
+	home, err := s.couriers[to][from].flush(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &round{at: r.at.Merge(back.at), refused: r.refused}, nil
+	return &round{at: r.at.Merge(home.at), refused: r.refused}, nil
 }
 
 // Block notes a block and ends both follows.
@@ -152,7 +172,7 @@ func (s *Store) withdraw(ctx context.Context, actor, target freshet.ID, w store.
 	if err != nil {
 		return changed, at, err
 	}
-	r, err := s.carry(ctx, actor, target, withdrawalPatience)
+	r, err := s.carry(ctx, actor, target, true, withdrawalPatience)
 	switch {
 	case err != nil:
 		return changed, at, unavailable(what, err)
@@ -243,19 +263,23 @@ func (s *Store) DeleteComment(ctx context.Context, actor, comment freshet.ID, w 
 	return out, at, err
 }
 
-// CountViews adds to each part what was seen of its posts. Who repeats a batch repeats it for all.
+// CountViews adds to each part what was seen of its posts, and at last to home, which knows by that that all have the batch.
 func (s *Store) CountViews(ctx context.Context, b store.ViewBatch) error {
 	groups := make([][]store.ViewedPost, len(s.parts))
 	for _, v := range b.Posts {
 		i := s.owner(v.Post)
 		groups[i] = append(groups[i], v)
 	}
-	return s.each(func(i int, p store.Part) error {
-		if len(groups[i]) == 0 {
+	err := s.each(func(i int, p store.Part) error {
+		if i == 0 || len(groups[i]) == 0 {
 			return nil
 		}
 		return p.CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[i]})
 	})
+	if err != nil {
+		return err
+	}
+	return s.home().CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[0]})
 }
 
 // CreateSession is made on the user's part.
@@ -345,8 +369,8 @@ func (s *Store) claimed(ctx context.Context, key [32]byte) (at int, c freshet.Cl
 		if err == nil {
 			found[i] = &c
 		}
-		if errors.Is(err, freshet.ErrNotFound) {
-			err = nil
+		if errors.Is(err, freshet.ErrNotFound) || freshet.CodeOf(err) == freshet.CodeUnavailable {
+			err = nil // the same request goes to the same part, and can't be made there while that is out of reach
 		}
 		return err
 	})
