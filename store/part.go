@@ -119,18 +119,18 @@ type Names interface {
 	// ClaimNames takes names for a user, all or none. A name that another user has, or claims, is returned with
 	// nothing taken. One that the user has already becomes pending under this claim.
 	ClaimNames(ctx context.Context, c NameClaim) (taken []Name, err error)
-	// SettleNames ends a claim. Where it was kept its names become the user's, and the user's name Old, if it is not empty
-	// and nothing has claimed it since this claim was made, is free. Where it was not they are free, unless the user
-	// had them before.
-	SettleNames(ctx context.Context, c NameClaim, kept bool, old string) (position.Token, error)
+	// SettleNames ends a claim. Where it was kept its names become the user's, and those that earlier claims of the user took
+	// are free. Where it was not they are free, unless the user had them before.
+	SettleNames(ctx context.Context, c NameClaim, kept bool) (position.Token, error)
 	// NameOf and RefOf give what is known of a handle and of a ref, or freshet.ErrNotFound.
 	NameOf(ctx context.Context, handle string) (Name, error)
 	RefOf(ctx context.Context, ref string) (Name, error)
 
 	// CreateNamed is CreateUser for an id that was drawn here and names that were claimed for it. The claim's ID is the user's.
 	CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, w Write) (freshet.User, position.Token, error)
-	// UpdateNamed is UpdateUser for a handle that was claimed, or none; it gives the handle before.
-	UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w Write) (u freshet.User, old string, at position.Token, err error)
+	// UpdateNamed is UpdateUser for a handle that was claimed, or none. Of a user's claims only one above all that were used counts; else
+	// it is a conflict.
+	UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w Write) (freshet.User, position.Token, error)
 	// EndClaim sees to it that a claim is not used any more by CreateNamed or UpdateNamed, which then fail with a conflict,
 	// and tells how the user is called here; "" where there is no such user.
 	EndClaim(ctx context.Context, claim, user freshet.ID) (handle, ref string, err error)

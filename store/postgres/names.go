@@ -36,7 +36,7 @@ func (d *DB) ClaimNames(ctx context.Context, c store.NameClaim) (taken []store.N
 
 // SettleNames ends a claim. The handle before is one of those that earlier claims took; where the writer of one died there may
 // be others.
-func (d *DB) SettleNames(ctx context.Context, c store.NameClaim, kept bool, _ string) (position.Token, error) {
+func (d *DB) SettleNames(ctx context.Context, c store.NameClaim, kept bool) (position.Token, error) {
 	return d.write(ctx, store.Write{}, pgdb.Call{
 		SQL:  "SELECT settle_names($1, $2, $3, $4, $5)",
 		Args: []any{int64(c.ID), int64(c.User), handleKey(c.Handle), c.Ref, kept},
@@ -66,23 +66,19 @@ func (d *DB) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, 
 	return user, at, err
 }
 
-// UpdateNamed changes what a user says of itself, with a handle that was claimed at home, and gives the handle before.
-func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (user freshet.User, old string, at position.Token, err error) {
+// UpdateNamed changes what a user says of itself, with a handle that was claimed at home.
+func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (user freshet.User, at position.Token, err error) {
 	if p.Handle != nil {
 		if err := freshet.CheckHandle("handle", *p.Handle); err != nil {
-			return user, "", nil, err
+			return user, nil, err
 		}
 	}
 	at, err = d.write(ctx, w, pgdb.Call{
-		SQL: `SELECT (x.u).id, (x.u).ref, (x.u).handle, (x.u).name, (x.u).bio, (x.u).avatar_url, c.followers, c.following, c.posts,
-			(x.u).created_at, x.old FROM update_named($1, $2, $3, $4, $5, $6, $7) x JOIN user_counts c ON c.id = (x.u).id`,
+		SQL:  "SELECT " + userColumns + " FROM update_named($1, $2, $3, $4, $5, $6, $7) u JOIN user_counts c ON c.id = u.id",
 		Args: []any{int64(id), int64(claim), p.Handle, p.Name, p.Bio, p.AvatarURL, p.Email},
-		Scan: func(r pgx.Rows) error {
-			return r.Scan((*int64)(&user.ID), &user.Ref, &user.Handle, &user.Name, &user.Bio, &user.AvatarURL,
-				&user.FollowersCount, &user.FollowingCount, &user.PostsCount, instant{&user.CreatedAt}, &old)
-		},
+		Scan: row(&user, scanUser),
 	})
-	return user, old, at, err
+	return user, at, err
 }
 
 // EndClaim lets nobody use a claim from now on, and tells how the user is called.

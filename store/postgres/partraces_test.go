@@ -47,7 +47,7 @@ func (p *pair) user(t *testing.T, part int, handle string) freshet.ID {
 	c := store.NameClaim{ID: id, User: id, Handle: handle}
 	taken, err1 := p.db[0].ClaimNames(t.Context(), c)
 	_, _, err2 := p.db[part].CreateNamed(t.Context(), id, freshet.NewUser{Handle: handle}, store.Write{})
-	_, err3 := p.db[0].SettleNames(t.Context(), c, true, "")
+	_, err3 := p.db[0].SettleNames(t.Context(), c, true)
 	if err := errors.Join(err1, err2, err3); err != nil || len(taken) > 0 {
 		t.Fatal(err, taken)
 	}

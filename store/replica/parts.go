@@ -79,9 +79,9 @@ func (s *Store) ClaimNames(ctx context.Context, c store.NameClaim) (taken []stor
 }
 
 // SettleNames is made by the primary.
-func (s *Store) SettleNames(ctx context.Context, c store.NameClaim, kept bool, old string) (at position.Token, err error) {
+func (s *Store) SettleNames(ctx context.Context, c store.NameClaim, kept bool) (at position.Token, err error) {
 	err = s.write(ctx, func(ctx context.Context, n store.Store) (err error) {
-		at, err = n.(*node).SettleNames(ctx, c, kept, old)
+		at, err = n.(*node).SettleNames(ctx, c, kept)
 		return err
 	})
 	return at, err
@@ -107,12 +107,12 @@ func (s *Store) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUse
 }
 
 // UpdateNamed is made by the primary.
-func (s *Store) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (out freshet.User, old string, at position.Token, err error) {
+func (s *Store) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (out freshet.User, at position.Token, err error) {
 	err = s.write(ctx, func(ctx context.Context, n store.Store) (err error) {
-		out, old, at, err = n.(*node).UpdateNamed(ctx, id, p, claim, w)
+		out, at, err = n.(*node).UpdateNamed(ctx, id, p, claim, w)
 		return err
 	})
-	return out, old, at, err
+	return out, at, err
 }
 
 // EndClaim is made by the primary.

@@ -40,15 +40,15 @@ func TestPartsWithReplicas(t *testing.T) {
 		name, err1 := parts[0].NameOf(ctx, handle)
 		ref, err2 := parts[0].RefOf(ctx, handle)
 		_, _, err3 := parts[i].CreateNamed(ctx, id, freshet.NewUser{Handle: handle, Ref: handle, PasswordHash: "hash"}, w)
-		_, err4 := parts[0].SettleNames(ctx, c, true, "")
+		_, err4 := parts[0].SettleNames(ctx, c, true)
 		credentials, err5 := parts[i].CredentialsOf(ctx, id)
-		_, old, _, err6 := parts[i].UpdateNamed(ctx, id, freshet.UserPatch{Name: &handle}, 0, w)
+		updated, _, err6 := parts[i].UpdateNamed(ctx, id, freshet.UserPatch{Name: &handle}, 0, w)
 		called, _, err7 := parts[i].EndClaim(ctx, id, id)
 		if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 			t.Fatal(err)
 		}
-		if !name.Pending || ref != name || credentials.PasswordHash != "hash" || old != handle || called != handle {
-			t.Errorf("%+v %+v %+v %q %q", name, ref, credentials, old, called)
+		if !name.Pending || ref != name || credentials.PasswordHash != "hash" || updated.Name != handle || called != handle {
+			t.Errorf("%+v %+v %+v %q %q", name, ref, credentials, updated.Name, called)
 		}
 		users[i] = id
 	}

@@ -52,7 +52,7 @@ func (s *Store) CreateUser(ctx context.Context, u freshet.NewUser, w store.Write
 			user, at, err = p.CreateNamed(ctx, c.User, u, w)
 			return err
 		})
-		settled, err := s.settle(ctx, c, "", err)
+		settled, err := s.settle(ctx, c, err)
 		return user, at.Merge(settled), err
 	}
 	return user, nil, err
@@ -150,19 +150,19 @@ func (s *Store) decide(ctx context.Context, c store.NameClaim, n store.Name, oth
 		return err
 	}
 	kept := field == "ref" && ref == other.Ref || field == "handle" && nameKey(handle) == nameKey(other.Handle)
-	_, err = s.home().SettleNames(ctx, other, kept, "")
+	_, err = s.home().SettleNames(ctx, other, kept)
 	return err
 }
 
 // settle ends a claim after the write that it was for. Where nobody knows whether that was made the claim stays pending.
-func (s *Store) settle(ctx context.Context, c store.NameClaim, old string, failed error) (position.Token, error) {
+func (s *Store) settle(ctx context.Context, c store.NameClaim, failed error) (position.Token, error) {
 	kept := failed == nil
 	if !kept && !notMade(failed) {
 		return nil, failed
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followPatience)
 	defer cancel()
-	at, err := s.home().SettleNames(ctx, c, kept, old)
+	at, err := s.home().SettleNames(ctx, c, kept)
 	if err != nil {
 		s.options.Log.WarnContext(ctx, "a handle stays pending until somebody asks for it", "user", c.User, "error", err)
 		at = nil
@@ -273,15 +273,11 @@ func (s *Store) rename(ctx context.Context, id freshet.ID, p freshet.UserPatch, 
 	if err != nil {
 		return user, nil, s.orClaimed(ctx, w, err)
 	}
-	var old string
 	err = s.on(ctx, id, func(part store.Part) (err error) {
-		user, old, at, err = part.UpdateNamed(ctx, id, p, c.ID, w)
+		user, at, err = part.UpdateNamed(ctx, id, p, c.ID, w)
 		return err
 	})
-	if nameKey(old) == nameKey(c.Handle) {
-		old = ""
-	}
-	settled, err := s.settle(ctx, c, old, err)
+	settled, err := s.settle(ctx, c, err)
 	if freshet.CodeOf(err) == freshet.CodeConflict { // the name was free
 		err = errOvertaken
 	}

@@ -83,7 +83,7 @@ func TestARenameThatStopsMidway(t *testing.T) {
 	u, _, err := w.CreateUser(ctx, freshet.NewUser{Handle: "Eve"}, store.Write{})
 	w.ok(err)
 	name := "eve"
-	if _, _, _, err := part.UpdateNamed(ctx, w.far, freshet.UserPatch{Handle: &name}, id, store.Write{}); freshet.CodeOf(err) != freshet.CodeConflict {
+	if _, _, err := part.UpdateNamed(ctx, w.far, freshet.UserPatch{Handle: &name}, id, store.Write{}); freshet.CodeOf(err) != freshet.CodeConflict {
 		t.Errorf("the rename goes on, late: %v", err)
 	}
 	if got, err := w.UserByHandle(ctx, "eve"); err != nil || got != u.ID {

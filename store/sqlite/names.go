@@ -102,9 +102,9 @@ func before(claim string) string {
 	return "CASE " + claim + " WHEN ?1 THEN 0 ELSE " + claim + " END < CASE ?2 WHEN ?1 THEN 0 ELSE ?2 END"
 }
 
-// SettleNames ends a claim. The user's name before, old, is one of those that
-// earlier claims took; where the writer of one died, there may be others.
-func (d *DB) SettleNames(ctx context.Context, c store.NameClaim, kept bool, _ string) (position.Token, error) {
+// SettleNames ends a claim. The user's name before is one of those that earlier
+// claims took; where the writer of one died, there may be others.
+func (d *DB) SettleNames(ctx context.Context, c store.NameClaim, kept bool) (position.Token, error) {
 	at, err := d.write(ctx, store.Write{}, func(t *tx) error {
 		for _, n := range namesOf(c) {
 			mine := " WHERE " + n.column + " = ?1 AND user = ?2 AND claim = ?3 AND pending"
@@ -181,7 +181,7 @@ func (d *DB) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, 
 var errClaimEnded error = freshet.Conflict("handle", "was claimed for too long: try again")
 
 // UpdateNamed changes a user whose new handle, if there is one, was claimed.
-func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (u freshet.User, old string, at position.Token, err error) {
+func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (u freshet.User, at position.Token, err error) {
 	at, err = d.write(ctx, w, func(t *tx) error {
 		if p.Handle != nil {
 			if last, _, err := t.number("SELECT claim FROM users WHERE id = ?", id); err != nil {
@@ -190,13 +190,13 @@ func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch
 				return errClaimEnded
 			}
 		}
-		u, old, err = t.changeUser(id, p, func(_, handle string) error { return freshet.CheckHandle("handle", handle) })
+		u, _, err = t.changeUser(id, p, func(_, handle string) error { return freshet.CheckHandle("handle", handle) })
 		if err != nil || p.Handle == nil {
 			return err
 		}
 		return t.exec("UPDATE users SET claim = ?2 WHERE id = ?1", id, claim)
 	})
-	return u, old, at, err
+	return u, at, err
 }
 
 // EndClaim sees to it that a claim is not used any more, and tells how the user

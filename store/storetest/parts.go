@@ -109,9 +109,9 @@ func (x *parts) claims(c store.NameClaim) store.NameClaim {
 }
 
 // settles ends a claim at home.
-func (x *parts) settles(c store.NameClaim, kept bool, old string) {
+func (x *parts) settles(c store.NameClaim, kept bool) {
 	x.Helper()
-	at, err := x.p[0].SettleNames(x.ctx, c, kept, old)
+	at, err := x.p[0].SettleNames(x.ctx, c, kept)
 	x.ok(err)
 	if len(at) == 0 {
 		x.Fatal("no token")
@@ -126,7 +126,7 @@ func (x *parts) signUp(part int, u freshet.NewUser) freshet.ID {
 	user, at, err := x.p[part].CreateNamed(x.ctx, id, u, store.Write{})
 	x.ok(err)
 	x.same("the user", []any{user.ID, user.Handle, user.Ref, len(at) > 0}, []any{id, u.Handle, u.Ref, true})
-	x.settles(c, true, "")
+	x.settles(c, true)
 	return id
 }
 

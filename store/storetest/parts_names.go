@@ -46,15 +46,17 @@ func (x *parts) drawLike(user freshet.ID) freshet.ID {
 // rename gives a user the handle of a claim and wants the one before.
 func (x *parts) rename(c store.NameClaim, before string) {
 	x.Helper()
-	u, old, at, err := x.p[1].UpdateNamed(x.ctx, c.User, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
+	was, err := x.p[1].Users(x.ctx, []freshet.ID{c.User})
 	x.ok(err)
-	x.same("the handle, and the one before", []any{u.Handle, old, len(at) > 0}, []any{c.Handle, before, true})
+	u, at, err := x.p[1].UpdateNamed(x.ctx, c.User, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
+	x.ok(err)
+	x.same("the handle, and the one before", []any{u.Handle, was[0].Handle, len(at) > 0}, []any{c.Handle, before, true})
 }
 
 // refused wants a claim to be of no use to UpdateNamed.
 func (x *parts) refused(c store.NameClaim) {
 	x.Helper()
-	_, _, _, err := x.p[1].UpdateNamed(x.ctx, c.User, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
+	_, _, err := x.p[1].UpdateNamed(x.ctx, c.User, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
 	x.code(err, freshet.CodeConflict)
 }
 
@@ -139,7 +141,7 @@ func testNamePending(x *parts) {
 	x.ok(err)
 	has := store.Name{User: a, Claim: a, Pending: true}
 	x.same("taken", taken, []store.Name{has, has})
-	x.settles(c, false, "")
+	x.settles(c, false)
 	x.free(c.Handle)
 	_, err = x.p[0].RefOf(x.ctx, c.Ref)
 	x.code(err, freshet.CodeNotFound)
@@ -153,9 +155,9 @@ func testSignUpEnded(x *parts) {
 	}
 	_, _, err := x.p[1].CreateNamed(x.ctx, a, freshet.NewUser{Handle: h}, store.Write{})
 	x.code(err, freshet.CodeConflict)
-	x.settles(c, false, "")
+	x.settles(c, false)
 	b := x.signUps(h)
-	x.settles(c, true, "") // whoever was late does not know better
+	x.settles(c, true) // whoever was late does not know better
 	x.called(b, h)
 }
 
@@ -168,9 +170,9 @@ func testSignUpKept(x *parts) {
 	_, _, err = x.p[1].CreateNamed(x.ctx, a, u, store.Write{})
 	x.code(err, freshet.CodeConflict)
 	x.endsAs(c, u.Handle, u.Ref)
-	x.settles(c, true, "")
-	x.settles(c, true, "")
-	x.settles(c, false, "")
+	x.settles(c, true)
+	x.settles(c, true)
+	x.settles(c, false)
 	x.called(a, u.Handle)
 	id, err := x.p[0].UserByRef(x.ctx, u.Ref)
 	x.ok(err)
@@ -192,15 +194,15 @@ func testRename(x *parts) {
 	c1 := x.claim(a, h1)
 	x.called(a, h0)
 	x.rename(c1, h0)
-	x.settles(c1, true, h0)
+	x.settles(c1, true)
 	x.called(a, h1)
 	x.free(h0)
 	b := x.signUps(h0)
-	x.settles(c1, true, h0)
+	x.settles(c1, true)
 	x.called(b, h0)
 
 	c2 := x.claim(a, h2)
-	x.settles(c2, false, "")
+	x.settles(c2, false)
 	x.free(h2)
 	x.called(a, h1)
 }
@@ -213,20 +215,20 @@ func testRenameEnded(x *parts) {
 		if written {
 			x.rename(c, h0)
 			x.endsAs(c, h1, "")
-			x.settles(c, true, "") // who ends it does not know the name before
+			x.settles(c, true)
 			x.called(a, h1)
 			x.free(h0)
 			h0, h1 = h1, h0
 		} else {
 			x.endsAs(c, h0, "")
 			x.refused(c)
-			x.settles(c, false, "")
+			x.settles(c, false)
 			x.called(a, h0)
 			x.free(h1)
 		}
 		again := x.claim(a, h2)
 		x.rename(again, h0)
-		x.settles(again, true, h0)
+		x.settles(again, true)
 		x.called(a, h2)
 		x.free(h0, h1)
 	}
@@ -240,7 +242,7 @@ func testThereAndBack(x *parts) {
 		x.rename(there, a)
 		back := x.claim(u, a)
 		x.rename(back, b)
-		settle := []func(){func() { x.settles(there, true, a) }, func() { x.settles(back, true, b) }}
+		settle := []func(){func() { x.settles(there, true) }, func() { x.settles(back, true) }}
 		if backFirst {
 			slices.Reverse(settle)
 		}
@@ -263,7 +265,7 @@ func testBackEnded(x *parts) {
 		x.rename(there, a)
 		back := x.claim(u, a)
 		x.endsAs(back, b, "")
-		settle := []func(){func() { x.settles(there, true, a) }, func() { x.settles(back, false, "") }}
+		settle := []func(){func() { x.settles(there, true) }, func() { x.settles(back, false) }}
 		if backFirst {
 			slices.Reverse(settle)
 		}
@@ -281,7 +283,7 @@ func testTwoRenames(x *parts) {
 		one, two := x.claim(u, h1), x.claim(u, h2)
 		x.rename(one, h0)
 		x.rename(two, h1)
-		settle := []func(){func() { x.settles(one, true, h0) }, func() { x.settles(two, true, h1) }}
+		settle := []func(){func() { x.settles(one, true) }, func() { x.settles(two, true) }}
 		if lastFirst {
 			slices.Reverse(settle)
 		}
@@ -295,8 +297,8 @@ func testTwoRenames(x *parts) {
 	one, two := x.claim(u, h1), x.claim(u, h2)
 	x.rename(two, h0)
 	x.refused(one) // it would end behind what came after it
-	x.settles(one, false, "")
-	x.settles(two, true, h0)
+	x.settles(one, false)
+	x.settles(two, true)
 	x.called(u, h2)
 	x.free(h0, h1)
 
@@ -305,7 +307,7 @@ func testTwoRenames(x *parts) {
 	taken, err := x.p[0].ClaimNames(x.ctx, store.NameClaim{ID: x.drawLike(u), User: u, Handle: h1})
 	x.ok(err)
 	x.same("taken", taken, []store.Name{{User: u, Claim: one.ID, Pending: true}})
-	x.settles(one, false, "")
+	x.settles(one, false)
 }
 
 func testLateSettlement(x *parts) {
@@ -313,19 +315,19 @@ func testLateSettlement(x *parts) {
 	u := x.signUps(h0)
 	c := x.claim(u, h1)
 	x.endsAs(c, h0, "")
-	x.settles(c, false, "")
+	x.settles(c, false)
 	v := x.draw(1)
 	theirs := x.claims(store.NameClaim{ID: v, User: v, Handle: h1})
 	for _, kept := range []bool{false, true} {
-		x.settles(c, kept, "")
+		x.settles(c, kept)
 		name, err := x.p[0].NameOf(x.ctx, h1)
 		x.ok(err)
 		x.same("name", name, store.Name{User: v, Claim: v, Pending: true})
 	}
 	_, _, err := x.p[1].CreateNamed(x.ctx, v, freshet.NewUser{Handle: h1}, store.Write{})
 	x.ok(err)
-	x.settles(theirs, true, "")
-	x.settles(c, false, h1)
+	x.settles(theirs, true)
+	x.settles(c, false)
 	x.called(v, h1)
 }
 
@@ -334,16 +336,16 @@ func testLateOwnSettlement(x *parts) {
 	u := x.signUps(h0)
 	late := x.claim(u, h1)
 	x.endsAs(late, h0, "")
-	x.settles(late, false, "")
+	x.settles(late, false)
 	c := x.claim(u, h1)
 	for _, kept := range []bool{false, true} {
-		x.settles(late, kept, "")
+		x.settles(late, kept)
 		name, err := x.p[0].NameOf(x.ctx, h1)
 		x.ok(err)
 		x.same("name", name, store.Name{User: u, Claim: c.ID, Pending: true})
 	}
 	x.rename(c, h0)
-	x.settles(c, true, h0)
+	x.settles(c, true)
 	x.called(u, h1)
 	x.free(h0)
 }
@@ -355,7 +357,7 @@ func testLaggingClock(x *parts) {
 	u := x.signUps(h0)
 	c := x.claims(store.NameClaim{ID: freshet.NewID(u.Millis()-1000, x.bucket(0), 1), User: u, Handle: h1})
 	x.rename(c, h0)
-	x.settles(c, true, h0)
+	x.settles(c, true)
 	x.called(u, h1)
 	x.free(h0)
 }
@@ -368,8 +370,8 @@ func testSignUpSettledLate(x *parts) {
 	x.ok(err)
 	c := x.claim(u, x.handle("h"))
 	x.rename(c, n.Handle)
-	x.settles(c, true, n.Handle)
-	x.settles(first, true, "")
+	x.settles(c, true)
+	x.settles(first, true)
 	x.called(u, c.Handle)
 	x.free(n.Handle)
 	id, err := x.p[0].UserByRef(x.ctx, n.Ref)
@@ -382,11 +384,11 @@ func testNameCase(x *parts) {
 	upper := strings.ToUpper(lower)
 	u := x.signUps(lower)
 	c := x.claim(u, upper)
-	x.settles(c, false, "")
+	x.settles(c, false)
 	x.called(u, lower)
 	c = x.claim(u, upper)
 	x.rename(c, lower)
-	x.settles(c, true, lower)
+	x.settles(c, true)
 	x.called(u, lower)
 	x.same("handle", x.at[1].profile(u).Handle, upper)
 }
@@ -394,17 +396,17 @@ func testNameCase(x *parts) {
 func testUpdateNamed(x *parts) {
 	h := x.handle("h")
 	u := x.signUps(h)
-	got, old, _, err := x.p[1].UpdateNamed(x.ctx, u, freshet.UserPatch{Name: ptr("new")}, 0, store.Write{})
+	got, _, err := x.p[1].UpdateNamed(x.ctx, u, freshet.UserPatch{Name: ptr("new")}, 0, store.Write{})
 	x.ok(err)
-	x.same("update", []string{got.Name, got.Handle, old}, []string{"new", h, h})
-	_, _, _, err = x.p[1].UpdateNamed(x.ctx, 42, freshet.UserPatch{Name: ptr("new")}, 0, store.Write{})
+	x.same("update", []string{got.Name, got.Handle}, []string{"new", h})
+	_, _, err = x.p[1].UpdateNamed(x.ctx, 42, freshet.UserPatch{Name: ptr("new")}, 0, store.Write{})
 	if !errors.Is(err, store.ErrMoved) {
 		x.Fatalf("got %v for a user elsewhere", err)
 	}
 	c := x.claim(u, "not a handle")
-	_, _, _, err = x.p[1].UpdateNamed(x.ctx, u, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
+	_, _, err = x.p[1].UpdateNamed(x.ctx, u, freshet.UserPatch{Handle: &c.Handle}, c.ID, store.Write{})
 	x.code(err, freshet.CodeInvalid)
-	x.settles(c, false, "")
+	x.settles(c, false)
 	_, _, err = x.p[1].CreateNamed(x.ctx, x.draw(1), freshet.NewUser{Ref: "r"}, store.Write{})
 	x.code(err, freshet.CodeInvalid)
 }

@@ -124,10 +124,11 @@ BEGIN
 END $$;
 
 -- update_named changes what is not null, and gives the handle before.
-CREATE FUNCTION update_named(p_id bigint, p_claim bigint, p_handle text, p_name text, p_bio text, p_avatar_url text, p_email text,
-	OUT u users, OUT old text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION update_named(p_id bigint, p_claim bigint, p_handle text, p_name text, p_bio text, p_avatar_url text, p_email text)
+	RETURNS users LANGUAGE plpgsql AS $$
 DECLARE
 	before users;
+	u users;
 BEGIN
 	SELECT * INTO before FROM users WHERE id = p_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
@@ -137,13 +138,13 @@ BEGIN
 		PERFORM use_claim(p_claim, p_id);
 	END IF;
 	u := before;
-	old := before.handle;
 	u.handle := coalesce(p_handle, before.handle); u.name := coalesce(p_name, before.name); u.bio := coalesce(p_bio, before.bio);
 	u.avatar_url := coalesce(p_avatar_url, before.avatar_url); u.email := coalesce(p_email, before.email);
 	IF u IS DISTINCT FROM before THEN
 		UPDATE users SET handle = u.handle, name = u.name, bio = u.bio, avatar_url = u.avatar_url, email = u.email WHERE id = p_id;
 		PERFORM emit_change(1, p_id, 0);
 	END IF;
+	RETURN u;
 END $$;
 
 -- end_claim waits for who uses the claim, and lets nobody use it from now on.
