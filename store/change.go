@@ -26,6 +26,7 @@ const (
 	SessionEnded                         // the session, its user
 	KeyRevoked                           // the key
 	Imported                             // a chunk of an import; Also lists the users in it
+	BucketsMoved                         // nothing: the directory says which buckets this part has now
 )
 
 // Change is one row of the change feed: which fact a committed write touched.
