@@ -70,7 +70,8 @@ type DB struct {
 	settled  atomic.Pointer[position.Position] // no commit up to here waits for a standby; see settle
 	writable atomic.Bool                       // as was heard last
 	name     string
-	onClose  []func() // of feeds
+	onClose  []func()    // of feeds
+	full     atomic.Bool // a write found no room on the disk
 	effects  atomic.Pointer[func()]
 	slow     *slowLog
 }
@@ -214,12 +215,29 @@ func (d *DB) Emitted() {
 	}
 }
 
-// Ready reports whether the database can be written.
+// Ready reports whether the database can be written. After a write for which the disk had no room it tries whether there is some
+// now: a server whose disk is full answers all but that.
 func (d *DB) Ready(ctx context.Context) error {
 	at, err := d.Where(ctx)
 	if err == nil && !at.Writable {
 		d.pool.Reset()
 		err = unavailable("the database is read-only at the moment", errors.New("the server is a replica: another may have been promoted"))
 	}
+	if err == nil && d.full.Load() {
+		if _, err = d.pool.Exec(ctx, tryRoom); err == nil {
+			d.full.Store(false)
+		}
+		err = explain(ctx, err)
+	}
 	return err
+}
+
+// tryRoom takes 1 MiB where the database's tables are, and gives it back.
+const tryRoom = "CREATE TEMPORARY TABLE room ON COMMIT DROP AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)"
+
+// noteFull notes a write that failed because a disk is full.
+func (d *DB) noteFull(err error) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53100" {
+		d.full.Store(true)
+	}
 }
