@@ -38,8 +38,8 @@ import (
 // Schema is where all tables and functions lie.
 const Schema = "freshet"
 
-// minVersion is the oldest server that works.
-const minVersion = 150000
+// minVersion is the oldest server that works; tests set a later one.
+var minVersion = 150000
 
 // connectWithin bounds the making of a connection to one server, where its URL does not (connect_timeout): one that drops packets is to
 // hold up a write no longer than a promotion may take.
@@ -171,7 +171,7 @@ func (d *DB) check(ctx context.Context) (standby bool, err error) {
 	}
 	switch {
 	case version < minVersion:
-		err = fmt.Errorf("postgres is version %d.%d, and 15 or later is needed: upgrade the server", version/10000, version%10000)
+		err = fmt.Errorf("postgres is version %d.%d, and %d or later is needed: upgrade the server", version/10000, version%10000, minVersion/10000)
 	case encoding != "UTF8":
 		err = fmt.Errorf("the database's encoding is %s, and UTF8 is needed: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}

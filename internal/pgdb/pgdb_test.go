@@ -83,6 +83,10 @@ func TestOpenExplains(t *testing.T) {
 			t.Errorf("%s: got %v, want a hint like %q", name, err, c.want)
 		}
 	}
+	defer pgdb.NeedVersion(990000)() // no older server is here, so the one that is has become too old
+	if _, err := pgdb.Open(t.Context(), plain(), pgdb.Options{}); err == nil || !strings.Contains(err.Error(), "99 or later is needed: upgrade the server") {
+		t.Errorf("a server that is too old: %v", err)
+	}
 }
 
 func TestMigrateTogether(t *testing.T) {
