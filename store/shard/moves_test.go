@@ -548,7 +548,7 @@ func TestARouterThatHasNotHeardOfAMove(t *testing.T) {
 	if d := reader.Directory(); reading.High().At(d.Position().System) != d.Position() {
 		t.Errorf("what was read does not tell the directory: %v", reading.High())
 	}
-	if _, err := writer.EditPost(t.Context(), user, post.ID, freshet.PostPatch{Text: new(string)}, store.Write{}); freshet.CodeOf(err) == freshet.CodeUnavailable {
+	if _, _, err := writer.EditPost(t.Context(), user, post.ID, freshet.PostPatch{Text: new(string)}, store.Write{}); freshet.CodeOf(err) == freshet.CodeUnavailable {
 		t.Errorf("a write of who has not heard: %v", err)
 	}
 }
