@@ -216,12 +216,20 @@ func (s *Store) check(ctx context.Context, d *directory) error {
 			}
 		}
 	}
-	if err := d.nowhere(); err != nil {
-		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", err)
-	}
 	now := time.Now()
 	s.looked.Store(&now)
 	s.dir.Store(d)
+	if d.missing.Len() == 0 {
+		return nil
+	}
+	switch m, _, err := s.plan(ctx); {
+	case err != nil:
+		return fmt.Errorf("open shards: %w", err)
+	case m != nil && !m.Step.ended(): // they are between two parts: whoever goes on with the move brings them there
+		d.missing = store.Buckets{}
+	default:
+		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", d.nowhere())
+	}
 	return nil
 }
 

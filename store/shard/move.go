@@ -165,6 +165,9 @@ func (s *Store) legs(b store.Buckets, to int) (legs []Leg) {
 
 // Moving is the last move, or the one under way. [ErrNoMove]: there was none.
 func (s *Store) Moving(ctx context.Context) (*Move, error) {
+	if err := s.Refresh(ctx); err != nil { // home may have moved
+		return nil, err
+	}
 	m, _, err := s.plan(ctx)
 	if err == nil && m == nil {
 		err = ErrNoMove
@@ -176,6 +179,9 @@ func (s *Store) Moving(ctx context.Context) (*Move, error) {
 // is open, the source has its buckets again. Legs that are done stay so. It returns when that is planned.
 func (s *Store) AbortMove(ctx context.Context) error {
 	for {
+		if err := s.Refresh(ctx); err != nil {
+			return err
+		}
 		m, version, err := s.plan(ctx)
 		if err != nil {
 			return err

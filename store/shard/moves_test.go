@@ -364,63 +364,74 @@ func (c *counted) SetDirectory(ctx context.Context, d store.Directory) error {
 	return c.call(func() error { return c.DB.SetDirectory(ctx, d) })
 }
 
-// TestAMoverDiesAtEachCall: whoever comes next goes on, or goes back, and all is as if nothing had happened. The one that died has
-// stopped for good here; that one which only seemed so does no harm is [TestAMoverThatWasOvertaken].
+// TestAMoverDiesAtEachCall: whoever comes next goes on, and all is as if nothing had happened. The one that died has stopped for good
+// here; that one which only seemed so does no harm is [TestAMoverThatWasOvertaken].
 func TestAMoverDiesAtEachCall(t *testing.T) {
 	f := openFiles(t, 2, nil)
 	l := newLedger()
-	to := 1
-	first := openStore(t, f.parts, shard.Options{Sweep: 5 * time.Millisecond})
-	l.fill(t, first, 30)
-	died, all := 0, int64(1)
-	for last := int64(1); last <= all; last++ {
-		for _, after := range []bool{false, true} {
-			calls, over := new(atomic.Int64), make(chan struct{})
-			end := sync.OnceFunc(func() { close(over) })
-			var parts []store.Part
-			for _, p := range f.parts {
-				parts = append(parts, &counted{DB: p.(*sqlite.DB), calls: calls, last: last, after: after, end: end})
-			}
-			s, err := shard.Open(t.Context(), parts, shard.Options{Sweep: time.Hour})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := s.Move(t.Context(), buckets(t, "0-255"), to, 0); err != nil {
-				t.Fatal(err)
-			}
-			for done := false; !done; {
-				select {
-				case <-over:
-					died, done = died+1, true
-				case <-time.After(time.Millisecond):
-					m, err := s.Moving(t.Context())
-					done = err == nil && m.Step == shard.Done
-				}
-			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			l.write(t, first, rand.New(rand.NewPCG(uint64(last), 3)), l.users)
-			m := moved(t, first)
-			if m.Wrong > 0 {
-				t.Errorf("died at call %d: %+v", last, m)
-			}
-			all = max(all, calls.Load())
-			if m.Step == shard.Done {
-				to = 1 - to
-			}
-			if owner := first.Directory().Owners[7]; int(owner) != 1-to {
-				t.Fatalf("died at call %d (after it: %v): bucket 7 is on %d, want %d", last, after, owner, 1-to)
-			}
+	open := func(parts []store.Part, sweep time.Duration) *shard.Store {
+		s, err := shard.Open(t.Context(), parts, shard.Options{Sweep: sweep})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if t.Failed() {
-			t.Fatalf("died at call %d", last)
+		return s
+	}
+	closed := func(s *shard.Store) {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	l.check(t, first)
-	if died < 20 {
+	s := open(f.parts, time.Hour)
+	l.fill(t, s, 30)
+	closed(s)
+	stride := int64(1)
+	if testing.Short() {
+		stride = 4
+	}
+	died := 0
+	for last, to := int64(1), 1; ; last += stride {
+		calls, over := new(atomic.Int64), make(chan struct{})
+		end := sync.OnceFunc(func() { close(over) })
+		var parts []store.Part
+		for _, p := range f.parts {
+			parts = append(parts, &counted{DB: p.(*sqlite.DB), calls: calls, last: last, after: last%2 == 0, end: end})
+		}
+		s = open(parts, time.Hour)
+		if _, err := s.Move(t.Context(), buckets(t, "1-255"), to, 0); err != nil {
+			t.Fatal(err)
+		}
+		killed := false
+		for done := false; !done; {
+			select {
+			case <-over:
+				killed, done = true, true
+			case <-time.After(time.Millisecond):
+				m, err := s.Moving(t.Context())
+				done = err == nil && m.Step == shard.Done
+			}
+		}
+		closed(s)
+		s = open(f.parts, 5*time.Millisecond) // takes over
+		l.write(t, s, rand.New(rand.NewPCG(uint64(last), 3)), l.users)
+		if m := moved(t, s); m.Step != shard.Done || m.Wrong > 0 {
+			t.Fatalf("died at call %d: %+v", last, m)
+		}
+		if owner := s.Directory().Owners[7]; int(owner) != to {
+			t.Fatalf("died at call %d: bucket 7 is on %d, want %d", last, owner, to)
+		}
+		closed(s)
+		if to = 1 - to; !killed {
+			break
+		}
+		died++
+	}
+	s = open(f.parts, time.Hour)
+	defer closed(s)
+	l.check(t, s)
+	if died < 12/int(stride) {
 		t.Errorf("died only %d times", died)
 	}
+	t.Logf("the mover died %d times", died)
 }
 
 // TestAMoverThatWasOvertaken: what it still does has no effect.
