@@ -39,8 +39,9 @@ func (t *Tx) mark() mark { return mark{t.changes, len(t.effects)} }
 
 func (t *Tx) reset(m mark) { t.changes, t.effects = m.changes, t.effects[:m.effects] }
 
-// Now is the clock that ids are drawn from.
-func (t *Tx) Now() time.Time { return t.db.opts.Now() }
+// Now is the clock that ids are drawn from, in whole microseconds: what other
+// engines keep of a time, so that one that is handed to them stays the same.
+func (t *Tx) Now() time.Time { return t.db.opts.Now().Truncate(time.Microsecond) }
 
 // NextID draws an id in a bucket. Time and sequence together rise from draw to
 // draw, also while the clock stands still or goes back: they go on from the

@@ -178,6 +178,13 @@ func refuses(err error) bool {
 	return false
 }
 
+// Raised reports whether an error is that of a trigger which refused a statement
+// (RAISE): a write that fails with it has been undone.
+func Raised(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+}
+
 // errSpoiled says that an op failed after it had written without a savepoint.
 var errSpoiled = errors.New("litedb: an op failed after it had written")
 

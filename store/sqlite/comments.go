@@ -46,6 +46,9 @@ func (d *DB) CreateComment(ctx context.Context, c freshet.NewComment, w store.Wr
 // DeleteComment removes a comment for its author or the post's.
 func (d *DB) DeleteComment(ctx context.Context, actor, id freshet.ID, w store.Write) (comment freshet.Comment, at position.Token, err error) {
 	at, err = d.write(ctx, w, func(t *tx) error {
+		if err := t.local(id); err != nil {
+			return err
+		}
 		found, err := t.One("SELECT "+commentColumns+` FROM comments c
 			WHERE id = ?1 AND (author = ?2 OR ?2 = (SELECT author FROM posts p WHERE p.id = c.post))`,
 			[]any{id, actor}, func(r *litedb.Rows) { comment = scanComment(r) })

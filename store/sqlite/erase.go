@@ -57,22 +57,22 @@ func (t *tx) eraseEdges(id freshet.ID, gone *store.Erased) (err error) {
 		UNION SELECT blocked FROM blocks WHERE blocker = ?1
 		UNION SELECT blocker FROM blocked_by WHERE blocked = ?1
 		UNION SELECT muted FROM mutes WHERE muter = ?1
-		UNION SELECT muter FROM mutes WHERE muted = ?1 ORDER BY 1`, id); err != nil {
+		UNION SELECT muter FROM mutes WHERE muted = ?1 AND NOT `+isAway("muter")+` ORDER BY 1`, id); err != nil {
 		return err
 	}
 	return t.all(id,
-		"UPDATE users SET followers_count = followers_count - 1 WHERE id IN (SELECT followee FROM follows WHERE follower = ?)",
-		"UPDATE users SET following_count = following_count - 1 WHERE id IN (SELECT follower FROM followers WHERE followee = ?)",
-		"DELETE FROM followers WHERE (followee, id, follower) IN (SELECT followee, id, follower FROM follows WHERE follower = ?)",
-		"DELETE FROM follows WHERE (follower, followee) IN (SELECT follower, followee FROM followers WHERE followee = ?)",
+		"UPDATE users SET followers_count = followers_count - 1 WHERE id IN (SELECT followee FROM follows WHERE follower = ?) AND NOT "+isAway("id"),
+		"UPDATE users SET following_count = following_count - 1 WHERE id IN (SELECT follower FROM followers WHERE followee = ?) AND NOT "+isAway("id"),
+		"DELETE FROM followers WHERE (followee, id, follower) IN (SELECT followee, id, follower FROM follows WHERE follower = ? AND NOT "+isAway("followee")+")",
+		"DELETE FROM follows WHERE (follower, followee) IN (SELECT follower, followee FROM followers WHERE followee = ? AND NOT "+isAway("follower")+")",
 		"DELETE FROM follows WHERE follower = ?",
 		"DELETE FROM followers WHERE followee = ?",
-		"DELETE FROM blocked_by WHERE (blocked, blocker) IN (SELECT blocked, blocker FROM blocks WHERE blocker = ?)",
-		"DELETE FROM blocks WHERE (blocker, blocked) IN (SELECT blocker, blocked FROM blocked_by WHERE blocked = ?)",
+		"DELETE FROM blocked_by WHERE (blocked, blocker) IN (SELECT blocked, blocker FROM blocks WHERE blocker = ? AND NOT "+isAway("blocked")+")",
+		"DELETE FROM blocks WHERE (blocker, blocked) IN (SELECT blocker, blocked FROM blocked_by WHERE blocked = ? AND NOT "+isAway("blocker")+")",
 		"DELETE FROM blocks WHERE blocker = ?",
 		"DELETE FROM blocked_by WHERE blocked = ?",
 		"DELETE FROM mutes WHERE muter = ?",
-		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ?)",
+		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ? AND NOT "+isAway("muter")+")",
 	)
 }
 
@@ -97,7 +97,7 @@ func (t *tx) erasePosts(id freshet.ID, gone *store.Erased) (err error) {
 }
 
 func (t *tx) eraseLikes(id freshet.ID, gone *store.Erased) error {
-	liked, err := t.ids("SELECT post FROM likes WHERE user = ? ORDER BY post", id)
+	liked, err := t.ids("SELECT post FROM likes WHERE user = ? AND NOT "+isAway("post")+" ORDER BY post", id)
 	if err != nil {
 		return err
 	}
@@ -108,13 +108,13 @@ func (t *tx) eraseLikes(id freshet.ID, gone *store.Erased) error {
 	}
 	gone.Parents = liked
 	return t.all(id,
-		"UPDATE posts SET likes = likes - 1 WHERE id IN (SELECT post FROM likes WHERE user = ?)",
-		"DELETE FROM likes WHERE (post, user) IN (SELECT post, user FROM likes WHERE user = ?)",
+		"UPDATE posts SET likes = likes - 1 WHERE id IN (SELECT post FROM likes WHERE user = ? AND NOT "+isAway("post")+")",
+		"DELETE FROM likes WHERE (post, user) IN (SELECT post, user FROM likes WHERE user = ? AND NOT "+isAway("post")+")",
 	)
 }
 
 func (t *tx) eraseComments(id freshet.ID, gone *store.Erased) error {
-	commented, err := t.ids("SELECT DISTINCT post FROM comments WHERE author = ? ORDER BY post", id)
+	commented, err := t.ids("SELECT DISTINCT post FROM comments WHERE author = ? AND NOT "+isAway("post")+" ORDER BY post", id)
 	if err != nil {
 		return err
 	}
@@ -126,8 +126,8 @@ func (t *tx) eraseComments(id freshet.ID, gone *store.Erased) error {
 	gone.Parents = sorted(append(gone.Parents, commented...))
 	return t.all(id,
 		`UPDATE posts SET comments = comments - mine.n
-			FROM (SELECT post, count(*) AS n FROM comments WHERE author = ? GROUP BY post) AS mine WHERE id = mine.post`,
-		"DELETE FROM comments WHERE author = ?",
+			FROM (SELECT post, count(*) AS n FROM comments WHERE author = ? AND NOT `+isAway("post")+` GROUP BY post) AS mine WHERE id = mine.post`,
+		"DELETE FROM comments WHERE author = ? AND NOT "+isAway("post"),
 	)
 }
 
@@ -135,11 +135,18 @@ func (t *tx) eraseAccount(id freshet.ID, gone *store.Erased) (err error) {
 	if gone.Sessions, err = t.endSessions(id); err != nil {
 		return err
 	}
-	return t.all(id,
-		"DELETE FROM handles WHERE user = ?",
-		"DELETE FROM user_refs WHERE user = ?",
-		"DELETE FROM users WHERE id = ?",
-	)
+	if err := t.eraseNames(id); err != nil {
+		return err
+	}
+	return t.exec("DELETE FROM users WHERE id = ?", id)
+}
+
+// eraseNames frees the names of a user, where names are.
+func (t *tx) eraseNames(id freshet.ID) error {
+	if away, err := t.away(0); err != nil || away {
+		return err
+	}
+	return t.all(id, "DELETE FROM handles WHERE user = ?", "DELETE FROM user_refs WHERE user = ?")
 }
 
 // edgesAway lists the user's own follows of users elsewhere, from the oldest.
@@ -167,15 +174,33 @@ func (t *tx) mirrorErasure(id freshet.ID, follows []freshet.Edge, neighbors []fr
 	return t.mirror(store.Erasure, id, 0, 0, away...)
 }
 
+// nearby gives those of the users whose buckets are here.
+func (t *tx) nearby(users []freshet.ID) (near []freshet.ID, err error) {
+	for _, id := range users {
+		away, err := t.away(id.Bucket())
+		if err != nil {
+			return nil, err
+		}
+		if !away {
+			near = append(near, id)
+		}
+	}
+	return near, nil
+}
+
 // applyErasure ends what is here of a user who was erased elsewhere, and tells
 // whom that touched. The user's own follows were ended before, each by its edge.
 func (t *tx) applyErasure(m store.Mirror) (out store.Applied, err error) {
 	if err := t.end(m.Actor); err != nil {
 		return out, err
 	}
-	known := jsonIDs(m.Also)
+	near, err := t.nearby(m.Also)
+	if err != nil {
+		return out, err
+	}
+	known := jsonIDs(near)
 	out.Neighbors, err = t.ids(`SELECT id FROM users WHERE id IN (SELECT value FROM json_each(?2))
-		UNION SELECT muter FROM mutes WHERE muted = ?1 ORDER BY 1`, m.Actor, known)
+		UNION SELECT muter FROM mutes WHERE muted = ?1 AND NOT `+isAway("muter")+` ORDER BY 1`, m.Actor, known)
 	if err != nil {
 		return out, err
 	}
@@ -191,10 +216,11 @@ func (t *tx) applyErasure(m store.Mirror) (out store.Applied, err error) {
 		}
 	}
 	if err := t.all(m.Actor,
-		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ?)",
-		"DELETE FROM handles WHERE user = ?",
-		"DELETE FROM user_refs WHERE user = ?",
+		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ? AND NOT "+isAway("muter")+")",
 	); err != nil {
+		return out, err
+	}
+	if err := t.eraseNames(m.Actor); err != nil {
 		return out, err
 	}
 	var gone store.Erased

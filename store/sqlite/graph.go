@@ -115,8 +115,8 @@ func (t *tx) countFollowing(actor freshet.ID, by int) error {
 	return t.exec("UPDATE users SET following_count = following_count + ?2 WHERE id = ?1", actor, by)
 }
 
-// unfollow undoes follow, if there is anything to undo. The target's half may
-// be elsewhere, and then is told.
+// unfollow undoes follow, if there is anything to undo. Where the target is
+// elsewhere its half is told, whatever may lie here of it.
 func (t *tx) unfollow(actor, target freshet.ID) error {
 	id, there, err := t.number("SELECT id FROM follows WHERE follower = ? AND followee = ?", actor, target)
 	if err != nil || !there {
@@ -126,16 +126,14 @@ func (t *tx) unfollow(actor, target freshet.ID) error {
 		return err
 	}
 	edge := freshet.ID(id)
-	if ended, err := t.endFollower(actor, target, edge); err != nil {
+	away, err := t.away(target.Bucket())
+	if err == nil && away {
+		err = t.mirror(store.FollowEnded, actor, target, edge)
+	} else if err == nil {
+		_, err = t.endFollower(actor, target, edge)
+	}
+	if err != nil {
 		return err
-	} else if !ended {
-		away, err := t.away(target.Bucket())
-		if err == nil && away {
-			err = t.mirror(store.FollowEnded, actor, target, edge)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return t.change(store.FollowChanged, actor, target)
 }

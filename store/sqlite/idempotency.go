@@ -44,7 +44,7 @@ func (d *DB) Claim(ctx context.Context, key [32]byte) (freshet.Claim, error) {
 
 // SaveAnswer keeps the answer of a request beside its claim.
 func (d *DB) SaveAnswer(ctx context.Context, id freshet.Idempotency, status int, answer []byte) error {
-	_, err := d.commit(ctx, func(t *litedb.Tx) error {
+	_, err := d.commit(ctx, func(t *tx) error {
 		_, err := t.Exec(`INSERT INTO claims (key, hash, subject, created_at, status, answer) VALUES (?, ?, 0, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET hash = excluded.hash, status = excluded.status, answer = excluded.answer`,
 			id.Key[:], id.Hash[:], t.Now(), status, answer)
@@ -55,7 +55,7 @@ func (d *DB) SaveAnswer(ctx context.Context, id freshet.Idempotency, status int,
 
 // PurgeClaims removes what is older than a time.
 func (d *DB) PurgeClaims(ctx context.Context, before time.Time) (int, error) {
-	return d.purge(ctx, "DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE created_at < ? LIMIT ?)", before)
+	return d.purge(ctx, "DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE created_at < ? AND (subject = 0 OR NOT "+isAway("subject")+") LIMIT ?)", before)
 }
 
 // purge repeats a statement that removes up to purgeChunk rows until it finds
@@ -63,7 +63,7 @@ func (d *DB) PurgeClaims(ctx context.Context, before time.Time) (int, error) {
 func (d *DB) purge(ctx context.Context, query string, before any) (total int, err error) {
 	for {
 		var n int64
-		_, err := d.commit(ctx, func(t *litedb.Tx) (err error) {
+		_, err := d.commit(ctx, func(t *tx) (err error) {
 			n, err = t.Exec(query, before, purgeChunk)
 			return err
 		})

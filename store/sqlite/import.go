@@ -40,7 +40,7 @@ func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.
 // chunk is one transaction of an import. Counters are summed up and written
 // once per user at its end.
 type chunk struct {
-	*litedb.Tx
+	*tx
 	users   map[string]freshet.ID // by handle as written
 	touched map[freshet.ID]counters
 	count   store.ImportCount
@@ -49,8 +49,8 @@ type chunk struct {
 type counters struct{ followers, following, posts int }
 
 func (d *DB) importChunk(ctx context.Context, load func(*chunk) error) (count store.ImportCount, err error) {
-	_, err = d.commit(ctx, func(t *litedb.Tx) error {
-		c := &chunk{Tx: t, users: map[string]freshet.ID{}, touched: map[freshet.ID]counters{}}
+	_, err = d.commit(ctx, func(t *tx) error {
+		c := &chunk{tx: t, users: map[string]freshet.ID{}, touched: map[freshet.ID]counters{}}
 		if err := load(c); err != nil {
 			return err
 		}
@@ -85,8 +85,7 @@ func (c *chunk) finish() error {
 			return err
 		}
 		if counted == 0 { // the handle's user is elsewhere
-			t := tx{Tx: c.Tx}
-			return t.missing("user", id)
+			return c.missing("user", id)
 		}
 	}
 	return c.Change(uint8(store.Imported), 0, 0, c.count.Touched)
@@ -105,18 +104,20 @@ func (c *chunk) user(handle string) (freshet.ID, error) {
 	if id, known := c.users[handle]; known {
 		return id, nil
 	}
-	t := tx{Tx: c.Tx}
-	id, found, err := t.number("SELECT user FROM handles WHERE handle = ?", handleKey(handle))
+	id, found, err := c.number("SELECT user FROM handles WHERE handle = ?", handleKey(handle))
 	if err != nil {
 		return 0, err
 	}
 	user := freshet.User{ID: freshet.ID(id)}
 	if !found {
-		if user, err = t.createUser(freshet.NewUser{Handle: handle, Name: handle}); err != nil {
+		if user, err = c.createUser(freshet.NewUser{Handle: handle, Name: handle}); err != nil {
 			return 0, err
 		}
 		c.count.Users++
 		c.touch(user.ID, counters{})
+	}
+	if err := c.local(user.ID); err != nil {
+		return 0, err
 	}
 	c.users[handle] = user.ID
 	return user.ID, nil
@@ -134,17 +135,16 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	if follower == followee {
 		return freshet.Invalid("followee", "is the follower")
 	}
-	t := tx{Tx: c.Tx}
-	if err := t.apart(follower, followee, "user"); freshet.CodeOf(err) == freshet.CodeNotFound {
+	if err := c.apart(follower, followee, "user"); freshet.CodeOf(err) == freshet.CodeNotFound {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	edge, err := t.addFollow(follower, followee)
+	edge, err := c.addFollow(follower, followee)
 	if err != nil || edge == 0 {
 		return err
 	}
-	if err := t.mirrorFollow(follower, followee, edge); err != nil {
+	if err := c.mirrorFollow(follower, followee, edge); err != nil {
 		return err
 	}
 	c.count.Follows++

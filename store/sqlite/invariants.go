@@ -9,7 +9,9 @@ import "github.com/freshet/freshet/store"
 type invariant struct {
 	name   string
 	query  string
+	own    string // the id in whose bucket a row lies: rows of buckets elsewhere, on their way, are passed over
 	of     string // the user whom a row belongs to, for a sample; "": checked in full only
+	group  string
 	mend   string
 	kind   store.ChangeKind // of the change that a mending is; 0: none
 	counts bool
@@ -50,6 +52,7 @@ var invariants = []invariant{
 		"DELETE FROM sessions WHERE id = ?1"),
 	{
 		name: "followers mirror follows",
+		own:  "f.follower",
 		query: `SELECT f.follower, f.followee, EXISTS (SELECT 1 FROM followers m
 			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower) OR ` + isAway("f.followee") + `, 1, '' FROM follows f`,
 		of:   "f.follower",
@@ -58,6 +61,7 @@ var invariants = []invariant{
 	},
 	{
 		name: "each of followers is a follow",
+		own:  "m.followee",
 		query: `SELECT m.follower, m.followee, EXISTS (SELECT 1 FROM follows f
 			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id) OR ` + isAway("m.follower") + `, 1, '' FROM followers m`,
 		of: "m.followee",
@@ -67,6 +71,7 @@ var invariants = []invariant{
 	},
 	{
 		name: "blocked_by mirrors blocks",
+		own:  "b.blocker",
 		query: `SELECT b.blocker, b.blocked, EXISTS (SELECT 1 FROM blocked_by m
 			WHERE m.blocked = b.blocked AND m.blocker = b.blocker AND m.id = b.id) OR ` + isAway("b.blocked") + `, 1, '' FROM blocks b`,
 		of: "b.blocker",
@@ -76,6 +81,7 @@ var invariants = []invariant{
 	},
 	{
 		name: "each of blocked_by is a block",
+		own:  "m.blocked",
 		query: `SELECT m.blocker, m.blocked, EXISTS (SELECT 1 FROM blocks b
 			WHERE b.blocker = m.blocker AND b.blocked = m.blocked) OR ` + isAway("m.blocker") + `, 1, '' FROM blocked_by m`,
 		of: "m.blocked",
@@ -85,44 +91,52 @@ var invariants = []invariant{
 	},
 	{
 		name: "blocked users don't follow each other",
+		own:  "b.blocker",
 		query: `SELECT b.blocker, b.blocked, (SELECT count(*) FROM follows f
-			WHERE (f.follower, f.followee) IN (VALUES (b.blocker, b.blocked), (b.blocked, b.blocker))), 0, '' FROM blocks b`,
-		of:   "b.blocker",
-		mend: "DELETE FROM follows WHERE (follower, followee) IN (VALUES (?1, ?2), (?2, ?1)) AND EXISTS (SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2)",
+			WHERE (f.follower, f.followee) IN (VALUES (b.blocker, b.blocked), (b.blocked, b.blocker)) AND NOT ` + isAway("f.follower") + `), 0, '' FROM blocks b`,
+		of: "b.blocker",
+		mend: "DELETE FROM follows WHERE (follower, followee) IN (VALUES (?1, ?2), (?2, ?1)) AND NOT " + isAway("follower") + `
+			AND EXISTS (SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2)`,
 		kind: store.BlockChanged,
 	},
 	{
 		name: "handles lead to users",
+		own:  "0",
 		query: "SELECT h.user, 0, h.user, CASE WHEN " + unsettled("handles") + `
 			OR EXISTS (SELECT 1 FROM users u WHERE u.id = h.user AND lower(u.handle) = h.handle) THEN h.user ELSE 0 END, h.handle FROM handles h`,
 		mend: "DELETE FROM handles WHERE handle = ?3 AND user = ?1 AND NOT pending",
 	},
 	{
 		name:  "each user has the handle",
-		query: "SELECT u.id, 0, coalesce((SELECT user FROM handles h WHERE h.handle = lower(u.handle)), " + nameless + "), u.id, u.handle FROM users u",
+		own:   "u.id",
+		query: "SELECT u.id, 0, " + nameless("(SELECT user FROM handles h WHERE h.handle = lower(u.handle))") + ", u.id, u.handle FROM users u",
 		of:    "u.id",
 		mend:  "INSERT INTO handles (handle, user) SELECT lower(handle), id FROM users WHERE id = ?1 ON CONFLICT DO NOTHING",
 	},
 	{
 		name: "refs lead to users",
+		own:  "0",
 		query: "SELECT h.user, 0, h.user, CASE WHEN " + unsettled("user_refs") + `
 			OR EXISTS (SELECT 1 FROM users u WHERE u.id = h.user AND u.ref = h.ref) THEN h.user ELSE 0 END, h.ref FROM user_refs h`,
 		mend: "DELETE FROM user_refs WHERE ref = ?3 AND user = ?1 AND NOT pending",
 	},
 	{
 		name:  "each user has the ref",
-		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user FROM user_refs h WHERE h.ref = u.ref), " + nameless + ") END, u.id, u.ref FROM users u",
+		own:   "u.id",
+		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE " + nameless("(SELECT user FROM user_refs h WHERE h.ref = u.ref)") + " END, u.id, u.ref FROM users u",
 		of:    "u.id",
 		mend:  "INSERT INTO user_refs (ref, user) SELECT ref, id FROM users WHERE id = ?1 AND ref <> '' ON CONFLICT DO NOTHING",
 	},
 	{
 		name:  "post refs lead to posts",
+		own:   "h.author",
 		query: "SELECT h.post, h.author, h.post, coalesce((SELECT id FROM posts p WHERE p.id = h.post AND p.author = h.author AND p.ref = h.ref), 0), h.ref FROM post_refs h",
 		of:    "h.author",
 		mend:  "DELETE FROM post_refs WHERE author = ?2 AND ref = ?3 AND post = ?1",
 	},
 	{
 		name:  "each post has the ref",
+		own:   "p.id",
 		query: "SELECT p.id, p.author, CASE p.ref WHEN '' THEN p.id ELSE coalesce((SELECT post FROM post_refs h WHERE h.author = p.author AND h.ref = p.ref), 0) END, p.id, p.ref FROM posts p",
 		of:    "p.author",
 		mend:  "INSERT INTO post_refs (author, ref, post) SELECT author, ref, id FROM posts WHERE id = ?1 AND ref <> '' ON CONFLICT DO NOTHING",
@@ -130,8 +144,10 @@ var invariants = []invariant{
 	{
 		// Hours are purged and the total is not, so it may be more.
 		name: "views are no fewer than those of hours",
+		own:  "h.post",
 		query: `SELECT h.post, 0, coalesce((SELECT views FROM post_views v WHERE v.post = h.post), 0) >= sum(h.views), 1, ''
-			FROM post_view_hours h GROUP BY h.post`,
+			FROM post_view_hours h`,
+		group: " GROUP BY h.post",
 		mend: `INSERT INTO post_views (post, views) SELECT post, sum(views) FROM post_view_hours WHERE post = ?1 GROUP BY post
 			ON CONFLICT (post) DO UPDATE SET views = max(views, excluded.views)`,
 	},
@@ -148,9 +164,16 @@ func unsettled(table string) string {
 	return "EXISTS (SELECT 1 FROM " + table + " p WHERE p.user = h.user AND p.pending) OR " + isAway("h.user")
 }
 
-// nameless is the owner of a user's name that is not here: the user, if names
-// may be elsewhere.
-const nameless = "CASE WHEN EXISTS (SELECT 1 FROM elsewhere) THEN u.id ELSE 0 END"
+// nameless is the owner of a user's name, or the user where names may be elsewhere.
+func nameless(owner string) string {
+	return "CASE WHEN " + isAway("0") + " THEN u.id ELSE coalesce(" + owner + ", CASE WHEN EXISTS (SELECT 1 FROM elsewhere) THEN u.id ELSE 0 END) END"
+}
+
+// rowOf names the id in whose bucket the rows of a table lie.
+var rowOf = map[string]string{
+	"users": "id", "posts": "id", "comments": "id", "likes": "post", "post_views": "post", "post_view_hours": "post",
+	"post_readers": "post", "follows": "follower", "blocks": "blocker", "mutes": "muter", "sessions": "id",
+}
 
 // orphan wants a row of table owners for the owner that each row names, unless
 // it is elsewhere and not known to be erased. Its subject is the row's other
@@ -160,6 +183,7 @@ func orphan(name, table, owner, subject, owners, of string, kind store.ChangeKin
 		name: name,
 		query: "SELECT t." + subject + ", t." + owner + ", EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + ") OR " +
 			isAway("t."+owner) + " AND NOT EXISTS (SELECT 1 FROM ended WHERE id = t." + owner + "), 1, '' FROM " + table + " t",
+		own:  "t." + rowOf[table],
 		mend: mend,
 		kind: kind,
 	}
@@ -173,6 +197,7 @@ func counter(column, table, of, count string, kind store.ChangeKind) invariant {
 	return invariant{
 		name:   column + " equals facts",
 		query:  "SELECT t.id, 0, t." + column + ", " + count + ", '' FROM " + table + " t",
+		own:    "t." + rowOf[table],
 		of:     "t." + of,
 		mend:   "UPDATE " + table + " AS t SET " + column + " = " + count + " WHERE id = ?1",
 		kind:   kind,

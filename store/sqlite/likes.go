@@ -64,6 +64,9 @@ func (t *tx) unlike(actor, post freshet.ID) (count int64, changed bool, err erro
 // meet reads what a reaction needs of a post, and checks that actor exists, or
 // is elsewhere.
 func (t *tx) meet(actor, post freshet.ID) (author freshet.ID, likes int64, err error) {
+	if err := t.local(post); err != nil {
+		return 0, 0, err
+	}
 	found, err := t.One("SELECT author, likes FROM posts WHERE id = ?", []any{post}, func(r *litedb.Rows) {
 		author, likes = r.ID(0), r.Int(1)
 	})

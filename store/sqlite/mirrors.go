@@ -21,12 +21,17 @@ const (
 
 // mirror notes what another part has to be told, in the transaction of the fact.
 func (t *tx) mirror(kind store.MirrorKind, actor, target, edge freshet.ID, also ...freshet.ID) error {
-	bucket := target.Bucket()
+	return t.exec(`INSERT INTO mirrors (n, id, bucket, kind, actor, target, edge, also)
+		SELECT coalesce(max(n), 0) + 1, ?, ?, ?, ?, ?, ?, ? FROM mirrors`,
+		t.NextID(actor.Bucket()), bucketOfMirror(kind, target), int(kind), actor, target, edge, orNull(packIDs(also)))
+}
+
+// bucketOfMirror is where a mirror goes.
+func bucketOfMirror(kind store.MirrorKind, target freshet.ID) int {
 	if kind == store.Erasure {
-		bucket = everywhere
+		return everywhere
 	}
-	return t.exec("INSERT INTO mirrors (id, bucket, kind, actor, target, edge, also) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		t.NextID(actor.Bucket()), bucket, int(kind), actor, target, edge, orNull(packIDs(also)))
+	return target.Bucket()
 }
 
 func packIDs(ids []freshet.ID) (b []byte) {
@@ -46,20 +51,27 @@ func unpackIDs(b []byte) (ids []freshet.ID) {
 // pending reads about one row per bucket and one per row of the answer, as home
 // does; a part that is down and what waits for it cost nothing.
 const pending = `SELECT m.id, m.kind, m.actor, m.target, m.edge, m.also
-	FROM json_each(?1) b CROSS JOIN mirrors m ON m.bucket = b.value ORDER BY m.n LIMIT ?2`
+	FROM json_each(?1) b CROSS JOIN mirrors m ON m.bucket = b.value WHERE NOT EXISTS (SELECT 1 FROM elsewhere e WHERE e.bucket = m.actor >> 12 & 1023)
+	ORDER BY m.n LIMIT ?2`
 
-// Pending lists what other parts have to be told, oldest first.
+// Pending lists what other parts have to be told, oldest first. What an actor
+// elsewhere has to tell is told there.
 func (d *DB) Pending(ctx context.Context, to store.Buckets, limit int) ([]store.Mirror, error) {
 	buckets := []freshet.ID{everywhere}
 	for _, n := range to.List() {
 		buckets = append(buckets, freshet.ID(n))
 	}
-	return list(ctx, d, pending, []any{jsonIDs(buckets), limit}, func(r *litedb.Rows) store.Mirror {
-		return store.Mirror{
-			ID: r.ID(0), Kind: store.MirrorKind(r.Int(1)), Actor: r.ID(2), Target: r.ID(3), Edge: r.ID(4), Also: unpackIDs(r.Blob(5)),
-		}
-	})
+	return list(ctx, d, pending, []any{jsonIDs(buckets), limit}, scanMirror)
 }
+
+func scanMirror(r *litedb.Rows) store.Mirror {
+	return store.Mirror{
+		ID: r.ID(0), Kind: store.MirrorKind(r.Int(1)), Actor: r.ID(2), Target: r.ID(3), Edge: r.ID(4), Also: unpackIDs(r.Blob(5)),
+	}
+}
+
+// settled is the condition that a row of mirrored is of a bucket that stays.
+const settled = "bucket NOT IN (SELECT bucket FROM elsewhere) AND bucket NOT IN (SELECT bucket FROM moving)"
 
 // Apply makes the other halves of what was written on other parts.
 func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (out []store.Applied, at position.Token, err error) {
@@ -79,7 +91,7 @@ func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (out []store.App
 		if !news {
 			return nil
 		}
-		return t.exec("DELETE FROM mirrored WHERE id IN (SELECT id FROM mirrored WHERE at < ? LIMIT ?)", t.Now().Add(-mirroredFor), purgeChunk)
+		return t.exec("DELETE FROM mirrored WHERE id IN (SELECT id FROM mirrored WHERE at < ? AND "+settled+" LIMIT ?)", t.Now().Add(-mirroredFor), purgeChunk)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -96,7 +108,12 @@ func (t *tx) apply(m store.Mirror) (out store.Applied, err error) {
 	if err != nil {
 		return out, err
 	}
-	return out, t.exec("INSERT INTO mirrored (id, refused, at) VALUES (?, ?, ?)", m.ID, out.Refused, t.Now())
+	return out, t.known(m, out.Refused)
+}
+
+// known notes that a mirror was applied, on the bucket of its target.
+func (t *tx) known(m store.Mirror, refused bool) error {
+	return t.exec("INSERT INTO mirrored (id, bucket, refused, at) VALUES (?, ?, ?, ?)", m.ID, bucketOfMirror(m.Kind, m.Target), refused, t.Now())
 }
 
 func (t *tx) applyEdge(m store.Mirror) (refused bool, err error) {

@@ -57,6 +57,9 @@ func (d *DB) ClaimNames(ctx context.Context, c store.NameClaim) (taken []store.N
 	names := namesOf(c)
 	_, err = d.write(ctx, store.Write{}, func(t *tx) error {
 		taken = nil
+		if err := t.atHome(); err != nil {
+			return err
+		}
 		for _, n := range names {
 			var has store.Name
 			found, err := t.One(nameColumns+n.table+" WHERE "+n.column+" = ?", []any{n.key}, func(r *litedb.Rows) { has = scanName(r) })
@@ -106,6 +109,9 @@ func before(claim string) string {
 // claims took; where the writer of one died, there may be others.
 func (d *DB) SettleNames(ctx context.Context, c store.NameClaim, kept bool) (position.Token, error) {
 	at, err := d.write(ctx, store.Write{}, func(t *tx) error {
+		if err := t.atHome(); err != nil {
+			return err
+		}
 		for _, n := range namesOf(c) {
 			mine := " WHERE " + n.column + " = ?1 AND user = ?2 AND claim = ?3 AND pending"
 			queries := []string{
@@ -183,6 +189,9 @@ var errClaimEnded error = freshet.Conflict("handle", "was claimed for too long: 
 // UpdateNamed changes a user whose new handle, if there is one, was claimed.
 func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch, claim freshet.ID, w store.Write) (u freshet.User, at position.Token, err error) {
 	at, err = d.write(ctx, w, func(t *tx) error {
+		if err := t.local(id); err != nil {
+			return err
+		}
 		if p.Handle != nil {
 			if last, _, err := t.number("SELECT claim FROM users WHERE id = ?", id); err != nil {
 				return err
@@ -204,6 +213,9 @@ func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch
 func (d *DB) EndClaim(ctx context.Context, claim, user freshet.ID) (handle, ref string, err error) {
 	_, err = d.write(ctx, store.Write{}, func(t *tx) error {
 		handle, ref = "", ""
+		if err := t.local(user); err != nil {
+			return err
+		}
 		here, err := t.One("SELECT handle, ref FROM users WHERE id = ?", []any{user}, func(r *litedb.Rows) {
 			handle, ref = r.Text(0), r.Text(1)
 		})
@@ -214,9 +226,6 @@ func (d *DB) EndClaim(ctx context.Context, claim, user freshet.ID) (handle, ref 
 			return nil
 		case here:
 			return t.exec("UPDATE users SET claim = max(claim, ?2) WHERE id = ?1", user, claim)
-		}
-		if err := t.missing("user", user); freshet.CodeOf(err) != freshet.CodeNotFound {
-			return err
 		}
 		return t.end(user) // also one who was erased
 	})

@@ -21,15 +21,21 @@ func (d *DB) Elsewhere(ctx context.Context) (b store.Buckets, err error) {
 
 // SetElsewhere says which buckets are not in this file.
 func (d *DB) SetElsewhere(ctx context.Context, b store.Buckets) error {
-	var ids []freshet.ID // numbers, as json_each reads them
-	for _, n := range b.List() {
-		ids = append(ids, freshet.ID(n))
-	}
 	_, err := d.write(ctx, store.Write{}, func(t *tx) error {
+		m, err := t.move()
+		if err != nil {
+			return err
+		}
+		for _, n := range m.buckets.List() {
+			if b.Has(n) != m.away {
+				return freshet.Conflict("buckets", "are being moved")
+			}
+		}
+		t.d.where.forget(t.d.file)
 		if err := t.exec("DELETE FROM elsewhere"); err != nil {
 			return err
 		}
-		return t.exec("INSERT INTO elsewhere (bucket) SELECT value FROM json_each(?)", jsonIDs(ids))
+		return t.exec("INSERT INTO elsewhere (bucket) SELECT value FROM json_each(?)", jsonNumbers(b))
 	})
 	if err != nil {
 		return fmt.Errorf("set buckets elsewhere: %w", err)
@@ -37,12 +43,33 @@ func (d *DB) SetElsewhere(ctx context.Context, b store.Buckets) error {
 	return nil
 }
 
-// away reports whether a bucket is elsewhere. It is asked only about what is
-// missing here, so that a file with all buckets pays nothing.
-func (t *tx) away(bucket int) (bool, error) {
-	_, away, err := t.number("SELECT 1 FROM elsewhere WHERE bucket = ?", bucket)
-	return away, err
+// jsonNumbers lists buckets as json_each reads them.
+func jsonNumbers(b store.Buckets) string {
+	var numbers []freshet.ID
+	for _, n := range b.List() {
+		numbers = append(numbers, freshet.ID(n))
+	}
+	return jsonIDs(numbers)
 }
+
+// away reports whether a bucket is elsewhere.
+func (t *tx) away(bucket int) (bool, error) {
+	w, err := t.whereabouts()
+	return err == nil && w.elsewhere.Has(bucket), err
+}
+
+// local fails where the bucket of an id is elsewhere. While it comes or goes,
+// rows of it lie here that are not the truth, so it is asked before they are read.
+func (t *tx) local(id freshet.ID) error {
+	away, err := t.away(id.Bucket())
+	if err == nil && away {
+		err = store.ErrMoved
+	}
+	return err
+}
+
+// atHome fails where names are elsewhere: they are with bucket 0.
+func (t *tx) atHome() error { return t.local(0) }
 
 // missing is the error of a write on something that is not here.
 func (t *tx) missing(what string, id freshet.ID) error {
@@ -68,7 +95,11 @@ func (t *tx) needUsers(ids ...freshet.ID) error {
 	return nil
 }
 
+// here reports whether a user exists and is not elsewhere, whatever lies here of it.
 func (t *tx) here(user freshet.ID) (bool, error) {
+	if away, err := t.away(user.Bucket()); err != nil || away {
+		return false, err
+	}
 	_, here, err := t.number("SELECT 1 FROM users WHERE id = ?", user)
 	return here, err
 }
@@ -129,7 +160,7 @@ func (d *DB) Halves(ctx context.Context, q store.HalfQuery) ([]store.Half, error
 		table, here, there = "followers", "followee", "follower"
 	}
 	query := fmt.Sprintf(`SELECT %[2]s, %[3]s, id FROM %[1]s WHERE %[2]s >= ?1 AND (%[2]s > ?1 OR %[3]s > ?2)
-		AND %[4]s ORDER BY %[2]s, %[3]s LIMIT ?3`, table, here, there, isAway(there))
+		AND %[4]s AND NOT %[5]s ORDER BY %[2]s, %[3]s LIMIT ?3`, table, here, there, isAway(there), isAway(here))
 	return list(ctx, d, query, []any{q.After.Here, q.After.There, q.Limit}, func(r *litedb.Rows) store.Half {
 		return store.Half{Here: r.ID(0), There: r.ID(1), Edge: r.ID(2)}
 	})

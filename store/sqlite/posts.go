@@ -31,6 +31,9 @@ func scanPost(r *litedb.Rows) freshet.Post {
 // CreatePost writes a post.
 func (d *DB) CreatePost(ctx context.Context, p freshet.NewPost, w store.Write) (post freshet.Post, at position.Token, err error) {
 	at, err = d.write(ctx, w, func(t *tx) error {
+		if err := t.local(p.Author); err != nil {
+			return err
+		}
 		if p.Ref != "" {
 			if _, taken, err := t.number("SELECT 1 FROM post_refs WHERE author = ? AND ref = ?", p.Author, p.Ref); err != nil {
 				return err
@@ -95,6 +98,9 @@ func (d *DB) EditPost(ctx context.Context, author, id freshet.ID, p freshet.Post
 
 // own reads a post inside a write; another's is not found.
 func (t *tx) own(author, id freshet.ID) (post freshet.Post, err error) {
+	if err := t.local(id); err != nil {
+		return post, err
+	}
 	found, err := t.One("SELECT "+postColumns+" FROM posts WHERE id = ? AND author = ?", []any{id, author},
 		func(r *litedb.Rows) { post = scanPost(r) })
 	if err == nil && !found {

@@ -17,7 +17,7 @@ func (d *DB) Secret(ctx context.Context, name string) (secret []byte, err error)
 	if err := d.file.View(ctx, read); err != nil || secret != nil {
 		return secret, err
 	}
-	_, err = d.commit(ctx, func(t *litedb.Tx) error {
+	_, err = d.commit(ctx, func(t *tx) error {
 		if err := read(t.Conn); err != nil || secret != nil {
 			return err
 		}

@@ -55,6 +55,9 @@ func (d *DB) SessionByHash(ctx context.Context, hash [32]byte) (freshet.Session,
 // TouchSession notes a use and moves the expiry.
 func (d *DB) TouchSession(ctx context.Context, id freshet.ID, used, expires time.Time) error {
 	_, err := d.write(ctx, store.Write{}, func(t *tx) error {
+		if err := t.local(id); err != nil {
+			return err
+		}
 		n, err := t.Exec("UPDATE sessions SET used_at = ?2, expires_at = ?3 WHERE id = ?1", id, used, expires)
 		if err == nil && n == 0 {
 			err = t.missing("session", id)
@@ -72,6 +75,9 @@ func (d *DB) Sessions(ctx context.Context, user freshet.ID) ([]freshet.Session, 
 // EndSession removes a session of the user.
 func (d *DB) EndSession(ctx context.Context, user, id freshet.ID, w store.Write) (ended freshet.Session, at position.Token, err error) {
 	at, err = d.write(ctx, w, func(t *tx) error {
+		if err := t.local(id); err != nil {
+			return err
+		}
 		found, err := t.One("SELECT "+sessionColumns+" FROM sessions WHERE id = ? AND user = ?", []any{id, user},
 			func(r *litedb.Rows) { ended = scanSession(r) })
 		if err != nil {
@@ -104,5 +110,5 @@ func (t *tx) endSessions(user freshet.ID) (ended []freshet.Session, err error) {
 
 // PurgeSessions removes what expired before a time.
 func (d *DB) PurgeSessions(ctx context.Context, before time.Time) (int, error) {
-	return d.purge(ctx, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)", before)
+	return d.purge(ctx, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? AND NOT "+isAway("id")+" LIMIT ?)", before)
 }

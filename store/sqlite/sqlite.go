@@ -42,14 +42,19 @@ type Options = litedb.Options
 
 // DB implements [store.Part] and the capabilities of a store on one file. Methods are
 // safe for concurrent use.
-type DB struct{ file *litedb.DB }
+type DB struct {
+	file  *litedb.DB
+	where whereabouts // the writer's own
+	drops dropping
+}
 
 var (
-	_ store.ChangeFeed = (*DB)(nil)
-	_ store.Importer   = (*DB)(nil)
-	_ store.Verifier   = (*DB)(nil)
-	_ store.Backupper  = (*DB)(nil)
-	_ store.Part       = (*DB)(nil)
+	_ store.ChangeFeed  = (*DB)(nil)
+	_ store.Importer    = (*DB)(nil)
+	_ store.Verifier    = (*DB)(nil)
+	_ store.Backupper   = (*DB)(nil)
+	_ store.Part        = (*DB)(nil)
+	_ store.BucketMover = (*DB)(nil)
 )
 
 //go:embed migrations/*.sql
@@ -65,7 +70,7 @@ func Migrations() litedb.Migrations {
 }
 
 // New serves a file that was opened with [Migrations]; the caller closes it.
-func New(file *litedb.DB) *DB { return &DB{file} }
+func New(file *litedb.DB) *DB { return &DB{file: file} }
 
 // Open opens or makes a file that nobody else shares. Close ends it.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
@@ -87,8 +92,8 @@ func (d *DB) Ready(ctx context.Context) error {
 	if err := d.file.Unwritable(); err != nil {
 		return err
 	}
-	_, err := d.commit(ctx, func(tx *litedb.Tx) error {
-		_, err := tx.One("SELECT 1 FROM users LIMIT 1", nil, func(*litedb.Rows) {})
+	_, err := d.commit(ctx, func(t *tx) error {
+		_, err := t.One("SELECT 1 FROM users LIMIT 1", nil, func(*litedb.Rows) {})
 		return err
 	})
 	return err
@@ -100,6 +105,7 @@ func (d *DB) Backup(ctx context.Context, file string) error { return d.file.Back
 // tx is one write in progress.
 type tx struct {
 	*litedb.Tx
+	d       *DB
 	made    freshet.ID // what the write made, if that has an id by which it is found
 	changed bool       // something is different from before
 }
@@ -119,12 +125,11 @@ func (t *tx) exec(query string, args ...any) error {
 // before op and made after it, effects follow if op changed something. op may
 // run more than once.
 func (d *DB) write(ctx context.Context, w store.Write, op func(*tx) error) (position.Token, error) {
-	at, err := d.commit(ctx, func(lt *litedb.Tx) error {
-		t := tx{Tx: lt}
+	at, err := d.commit(ctx, func(t *tx) error {
 		if err := t.claimed(w.Idempotency); err != nil {
 			return err
 		}
-		if err := op(&t); err != nil {
+		if err := op(t); err != nil {
 			return err
 		}
 		if err := t.claim(w.Idempotency); err != nil {
@@ -148,8 +153,17 @@ func (d *DB) write(ctx context.Context, w store.Write, op func(*tx) error) (posi
 
 // commit is every write's way to the file. Where the file refuses it, the caller
 // may try again later: that is not the caller's fault, nor ours.
-func (d *DB) commit(ctx context.Context, op func(*litedb.Tx) error) (position.Position, error) {
-	at, err := d.file.Write(ctx, op)
+func (d *DB) commit(ctx context.Context, op func(*tx) error) (position.Position, error) {
+	at, err := d.file.Write(ctx, func(lt *litedb.Tx) error {
+		t := tx{Tx: lt, d: d}
+		if err := t.liftFence(); err != nil {
+			return err
+		}
+		return op(&t)
+	})
+	if litedb.Raised(err) { // the guard of a move, see guard.go
+		return at, store.ErrMoved
+	}
 	if errors.Is(err, litedb.ErrUnwritable) {
 		err = &freshet.Error{
 			Code: freshet.CodeUnavailable, Message: "the store can't be written at the moment",

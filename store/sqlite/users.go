@@ -150,6 +150,9 @@ func (t *tx) freeHandle(handle string, user freshet.ID) error {
 // updateUser changes a user whose handle lies here.
 func (t *tx) updateUser(id freshet.ID, p freshet.UserPatch) (freshet.User, error) {
 	u, _, err := t.changeUser(id, p, func(old, handle string) error {
+		if err := t.atHome(); err != nil {
+			return err
+		}
 		if err := t.freeHandle(handle, id); err != nil {
 			return err
 		}
@@ -164,6 +167,9 @@ func (t *tx) updateUser(id freshet.ID, p freshet.UserPatch) (freshet.User, error
 // changeUser changes a user and gives the handle before; rename sees to another
 // handle, and may refuse it.
 func (t *tx) changeUser(id freshet.ID, p freshet.UserPatch, rename func(old, handle string) error) (u freshet.User, before string, err error) {
+	if err := t.local(id); err != nil {
+		return u, "", err
+	}
 	var email string
 	found, err := t.One("SELECT "+userColumns+", email FROM users WHERE id = ?", []any{id}, func(r *litedb.Rows) {
 		u, email = scanUser(r), r.Text(10)

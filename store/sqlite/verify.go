@@ -55,14 +55,14 @@ func (d *DB) check(ctx context.Context, sample int) (checked int, found []broken
 		}
 		for i := range invariants {
 			inv := &invariants[i]
-			query, args := inv.query, []any(nil)
+			query, args := inv.query+" WHERE NOT "+isAway(inv.own), []any(nil)
 			if sample > 0 {
 				if inv.of == "" {
 					continue
 				}
-				query, args = query+" WHERE "+inv.of+" IN (SELECT value FROM json_each(?))", []any{users}
+				query, args = query+" AND "+inv.of+" IN (SELECT value FROM json_each(?))", []any{users}
 			}
-			if err := c.Each(query, args, func(r *litedb.Rows) {
+			if err := c.Each(query+inv.group, args, func(r *litedb.Rows) {
 				checked++
 				if have, want := r.Int(2), r.Int(3); have != want {
 					found = append(found, broken{inv, r.ID(0), r.ID(1), r.Text(4), have, want})

@@ -28,8 +28,7 @@ func (d *DB) CountViews(ctx context.Context, b store.ViewBatch) error {
 }
 
 func (d *DB) countPart(ctx context.Context, journal [16]byte, seq uint64, part int, posts []store.ViewedPost) error {
-	_, err := d.commit(ctx, func(lt *litedb.Tx) error {
-		t := tx{Tx: lt}
+	_, err := d.commit(ctx, func(t *tx) error {
 		isNew, err := t.Exec(`INSERT INTO view_batches (journal, seq, part) VALUES (?, ?, ?)
 			ON CONFLICT (journal) DO UPDATE SET seq = excluded.seq, part = excluded.part
 			WHERE (seq, part) < (excluded.seq, excluded.part)`, journal[:], seq, part)
@@ -47,6 +46,9 @@ func (d *DB) countPart(ctx context.Context, journal [16]byte, seq uint64, part i
 }
 
 func (t *tx) countViews(p store.ViewedPost) error {
+	if away, err := t.away(p.Post.Bucket()); err != nil || away {
+		return err // what may lie here of it is not the post
+	}
 	if _, there, err := t.number("SELECT 1 FROM posts WHERE id = ?", p.Post); err != nil || !there {
 		return err
 	}
@@ -158,5 +160,5 @@ func hourly(table string) string {
 
 // PurgeViewHours removes hours before one.
 func (d *DB) PurgeViewHours(ctx context.Context, before freshet.Hour) (int, error) {
-	return d.purge(ctx, "DELETE FROM post_view_hours WHERE (post, hour) IN (SELECT post, hour FROM post_view_hours WHERE hour < ? LIMIT ?)", int64(before))
+	return d.purge(ctx, "DELETE FROM post_view_hours WHERE (post, hour) IN (SELECT post, hour FROM post_view_hours WHERE hour < ? AND NOT "+isAway("post")+" LIMIT ?)", int64(before))
 }
