@@ -24,7 +24,10 @@ import (
 
 // guardWaits are how long a table's guard waits, in milliseconds, for who is writing the table; others wait behind it. The longer ones
 // are for an autovacuum, which yields after deadlock_timeout (1 s). In between the others go on for as long.
-var guardWaits = []int{50, 100, 200, 400, 800, 1600, 1600, 1600, 1600}
+var guardWaits = []int{50, 100, 200, 400, 800, 1600, 1600, 1600}
+
+// guardRetry is when to begin again where that was not enough.
+const guardRetry = 5 * time.Second
 
 // BeginMove guards buckets. A transaction that has written one of the tables and goes on for seconds holds that up, and at last
 // makes it fail with unavailable; then it is begun again, or ended.
@@ -39,26 +42,34 @@ func (d *DB) BeginMove(ctx context.Context, term uint64, b store.Buckets) (now t
 	if _, err = d.step(ctx, "begin a move", call); err != nil {
 		return now, err
 	}
+	var tables []string
 	for _, m := range movables {
-		if m.place == atHome && !b.Has(0) {
-			continue
-		}
-		for _, table := range m.guarded {
-			if err := d.guard(ctx, "SELECT guard_table($1, $2, $3)", term, table); err != nil {
-				return now, fmt.Errorf("begin a move: guard %s: %w", table, err)
-			}
+		if m.place != atHome || b.Has(0) {
+			tables = append(tables, m.guarded...)
 		}
 	}
-	return now.UTC(), nil
+	return now.UTC(), d.guard(ctx, "begin a move", term, true, tables)
 }
 
-// guard makes or drops the guard of a table.
-func (d *DB) guard(ctx context.Context, function string, term uint64, table string) error {
-	for try := 0; ; try++ {
-		began := time.Now()
-		_, err := d.db.Write(ctx, pgdb.Call{SQL: function, Args: []any{int64(term), table, guardWaits[try]}})
-		if !pgdb.Waited(err) || try+1 == len(guardWaits) {
-			return portError(err)
+// guard makes or drops the guards of tables, in their order.
+func (d *DB) guard(ctx context.Context, what string, term uint64, make bool, tables []string) error {
+	for try := 0; len(tables) > 0; {
+		began, done := time.Now(), 0
+		if _, err := d.step(ctx, what, pgdb.Call{
+			SQL: "CALL guard_tables($1, $2, $3, $4, NULL)", Args: []any{int64(term), make, tables, guardWaits[try]},
+			Scan: func(r pgx.Rows) error { return r.Scan(&done) },
+		}); err != nil {
+			return err
+		}
+		if tables = tables[done:]; done > 0 {
+			try = 0
+			continue
+		}
+		if try++; try == len(guardWaits) {
+			return fmt.Errorf("%s: %w", what, &freshet.Error{
+				Code: freshet.CodeUnavailable, RetryAfter: guardRetry,
+				Message: "a transaction that has written " + tables[0] + " goes on for too long: see pg_stat_activity",
+			})
 		}
 		select {
 		case <-time.After(time.Since(began)):
@@ -66,6 +77,7 @@ func (d *DB) guard(ctx context.Context, function string, term uint64, table stri
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // EndMove forgets the move first, and then its guards, which know of none from then on.
@@ -77,15 +89,16 @@ func (d *DB) EndMove(ctx context.Context, term uint64) error {
 		WHERE tgname = 'freshet_move' AND tgparentid = 0 AND relnamespace = current_schema::regnamespace`})); err != nil {
 		return err
 	}
+	var tables []string
 	for _, m := range movables { // mirrors and ends behind the users' own, which who writes them has locked
 		for _, table := range m.guarded {
-			if !slices.Contains(guarded, table) {
-				continue
-			}
-			if err := d.guard(ctx, "SELECT unguard_table($1, $2, $3)", term, table); err != nil {
-				return fmt.Errorf("end a move: unguard %s: %w", table, err)
+			if slices.Contains(guarded, table) {
+				tables = append(tables, table)
 			}
 		}
+	}
+	if err := d.guard(ctx, "end a move", term, false, tables); err != nil {
+		return err
 	}
 	_, err := d.step(ctx, "end a move", pgdb.Call{SQL: "DELETE FROM move_notes WHERE NOT EXISTS (SELECT FROM move WHERE buckets <> '{}')"})
 	return err

@@ -223,20 +223,31 @@ BEGIN
 	UPDATE move SET buckets = '{}', fenced = NULL;
 END $$;
 
--- guard_table makes a table's guard, or one anew. That waits for who is writing the table, while others wait behind it: not for
--- long at a time, and one table a transaction.
-CREATE FUNCTION guard_table(p_term bigint, p_table text, p_wait integer) RETURNS void LANGUAGE plpgsql AS $$
+-- guard_tables makes the guards of tables anew, or drops them: each in a transaction of its own, which waits for who is writing the
+-- table, while others wait behind it, and so not for long. It tells for how many that was done. Only the last one is waited for
+-- to be on disk: then all are.
+CREATE PROCEDURE guard_tables(p_term bigint, p_make boolean, p_tables text[], p_wait integer, INOUT p_done integer) LANGUAGE plpgsql AS $$
+DECLARE
+	v_table text;
 BEGIN
-	PERFORM set_config('lock_timeout', p_wait || 'ms', true), move_of(p_term, false);
-	EXECUTE format('CREATE OR REPLACE TRIGGER freshet_move AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW
-		WHEN (current_setting(''freshet.mover'', true) IS DISTINCT FROM ''1'') EXECUTE FUNCTION %I()', p_table, 'guard_' || p_table);
-END $$;
-
--- unguard_table drops it. Notes that its writers made are over by then.
-CREATE FUNCTION unguard_table(p_term bigint, p_table text, p_wait integer) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM set_config('lock_timeout', p_wait || 'ms', true), move_of(p_term, false);
-	EXECUTE format('DROP TRIGGER IF EXISTS freshet_move ON %I', p_table);
+	p_done := 0;
+	FOREACH v_table IN ARRAY p_tables LOOP
+		PERFORM set_config('lock_timeout', p_wait || 'ms', true);
+		PERFORM set_config('synchronous_commit', 'off', true) WHERE p_done + 1 < cardinality(p_tables);
+		BEGIN
+			PERFORM move_of(p_term, false);
+			IF p_make THEN
+				EXECUTE format('CREATE OR REPLACE TRIGGER freshet_move AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW
+					WHEN (current_setting(''freshet.mover'', true) IS DISTINCT FROM ''1'') EXECUTE FUNCTION %I()', v_table, 'guard_' || v_table);
+			ELSE
+				EXECUTE format('DROP TRIGGER IF EXISTS freshet_move ON %I', v_table);
+			END IF;
+		EXCEPTION WHEN lock_not_available THEN
+			RETURN;
+		END;
+		COMMIT;
+		p_done := p_done + 1;
+	END LOOP;
 END $$;
 
 -- step_of begins a step of a move that is on. It waits for others, and for writes that are under way, as long as one may pause.
