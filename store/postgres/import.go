@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshet/freshet"
-	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/store"
 )
 
@@ -113,11 +111,8 @@ func (d *DB) importChunk(ctx context.Context, handles []string, load func(*chunk
 		_, err := tx.Exec(ctx, "SELECT emit_change($1, 0, 0, $2)", int(store.Imported), numbers(count.Touched))
 		return err
 	})
-	if errors.Is(err, pgdb.ErrMoved) {
-		err = store.ErrMoved
-	}
 	if err != nil {
-		return store.ImportCount{}, err
+		return store.ImportCount{}, portError(err)
 	}
 	return count, nil
 }
