@@ -12,8 +12,7 @@ func storePoints() []point {
 	return []point{
 		{1, "storetest on five topologies, one log over all", "5 of 5 green, equal pages", measureContracts},
 		{2, "chaos: nobody sees the own past", chaosAim, measureChaos},
-		{3, "moves under load", "0 rows lost, doubled or resurrected; writes pause 15 ms in the median, 50 ms at most", notBuilt(
-			"moves of bucket ranges between shards are not built")},
+		{3, "moves under load", movesAim, measureMoves},
 		{4, "change feed", changesAim, measureChanges},
 		{5, "ratios in one run", ratiosAim, measureRatios},
 		{6, "points 1, 3, 5, 7 of skeleton on two shards with two replicas each", "as there", notBuilt(

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type ledger struct {
 	likes   map[[2]freshet.ID]bool            // user, post
 	follows map[[2]freshet.ID]bool            // actor, target
 	writes  atomic.Int64
+	slowest atomic.Int64 // of the writes, in nanoseconds
 }
 
 func newLedger() *ledger {
@@ -62,6 +64,13 @@ func (l *ledger) write(t testing.TB, s *shard.Store, r *rand.Rand, actors []fres
 	ctx, _ := position.WithReading(t.Context(), nil)
 	actor, other := actors[r.IntN(len(actors))], l.users[r.IntN(len(l.users))]
 	var err error
+	defer func(began time.Time) {
+		for took := int64(time.Since(began)); ; {
+			if last := l.slowest.Load(); took <= last || l.slowest.CompareAndSwap(last, took) {
+				return
+			}
+		}
+	}(time.Now())
 	switch n := r.IntN(10); {
 	case n < 4:
 		text := fmt.Sprintf("post %d", r.Int64())
@@ -261,6 +270,10 @@ func buckets(t testing.TB, text string) store.Buckets {
 // TestMovesUnderLoad: whatever the engines, buckets go there and back while they are written, and nothing is lost, doubled or back
 // from the dead.
 func TestMovesUnderLoad(t *testing.T) {
+	moves, keep := 2, 200*time.Millisecond // the way back is open for longer than a read may take
+	if os.Getenv("FRESHET_SOAK") != "" {
+		moves = 20
+	}
 	for name, open := range map[string]func(t *testing.T) []store.Part{
 		"two files":       func(t *testing.T) []store.Part { return openFiles(t, 2, nil).parts },
 		"two databases":   func(t *testing.T) []store.Part { return openDatabases(t, 2, nil).parts },
@@ -271,22 +284,30 @@ func TestMovesUnderLoad(t *testing.T) {
 			s := openStore(t, open(t), shard.Options{Sweep: 50 * time.Millisecond})
 			l := newLedger()
 			l.fill(t, s, 60)
-			stop := l.writers(t, s, 8)
+			stop := l.writers(t, s, 16)
 			defer stop()
-			for _, leg := range []struct {
-				buckets string
-				to      int
-			}{{"0-255", 1}, {"100-900", 0}, {"all", 1}} {
-				if _, err := s.Move(t.Context(), buckets(t, leg.buckets), leg.to, 50*time.Millisecond); err != nil {
+			began, written := time.Now(), l.writes.Load()
+			for n := range moves {
+				leg := []struct {
+					buckets string
+					to      int
+				}{{"0-255", 1}, {"100-900", 0}, {"all", 1}, {"0-511", 0}}[n%4]
+				if n == moves-1 {
+					leg.buckets, leg.to = "all", 1
+				}
+				l.slowest.Store(0)
+				if _, err := s.Move(t.Context(), buckets(t, leg.buckets), leg.to, keep); err != nil {
 					t.Fatal(err)
 				}
 				m := moved(t, s)
 				if m.Step != shard.Done || m.Wrong > 0 || m.Copied == 0 || m.Checked == 0 {
 					t.Errorf("move %s to %d: %+v", leg.buckets, leg.to, m)
 				}
-				t.Logf("move %s to %d: copied %d, changed %d, checked %d, pause %v", leg.buckets, leg.to, m.Copied, m.Changed, m.Checked, m.Pause)
+				t.Logf("moved %s to %d: %d rows copied, %d changed meanwhile, %d compared, pause %.1f ms, slowest write %.1f ms",
+					leg.buckets, leg.to, m.Copied, m.Changed, m.Checked, m.Pause.Seconds()*1000, float64(l.slowest.Load())/1e6)
 			}
 			stop()
+			t.Logf("%.0f writes a second", float64(l.writes.Load()-written)/time.Since(began).Seconds())
 			l.check(t, s)
 			if d := s.Directory(); d.Home() != 1 {
 				t.Errorf("home is %d, want 1: bucket 0 has moved", d.Home())

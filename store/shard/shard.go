@@ -53,7 +53,8 @@ const (
 	withdrawalPatience = 10 * time.Second
 	// movedPatience is how long a write waits for a bucket that is on its way.
 	movedPatience = 5 * time.Second
-	movedPause    = 2 * time.Millisecond
+	// movedPause is how long it waits before it looks for the first time where the bucket is now, movedPauseMost before later ones.
+	movedPause, movedPauseMost = 2 * time.Millisecond, 10 * time.Millisecond
 )
 
 // Store implements [store.Store] and [store.Verifier] on parts. Methods are safe for concurrent use.
@@ -170,7 +171,7 @@ func (s *Store) on(ctx context.Context, id freshet.ID, write func(store.Part) er
 		}
 		select {
 		case <-time.After(pause):
-			pause = min(2*pause, 50*time.Millisecond)
+			pause = min(2*pause, movedPauseMost)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
