@@ -25,10 +25,10 @@ import (
 type ledger struct {
 	mu      sync.Mutex
 	users   []freshet.ID
-	posts   map[freshet.ID]string             // by post: its text; "" deleted
-	authors map[freshet.ID]freshet.ID         // of posts
-	likes   map[[2]freshet.ID]bool            // user, post
-	follows map[[2]freshet.ID]bool            // actor, target
+	posts   map[freshet.ID]string     // by post: its text; "" deleted
+	authors map[freshet.ID]freshet.ID // of posts
+	likes   map[[2]freshet.ID]bool    // user, post
+	follows map[[2]freshet.ID]bool    // actor, target
 	writes  atomic.Int64
 	slowest atomic.Int64 // of the writes, in nanoseconds
 }
@@ -275,10 +275,11 @@ func TestMovesUnderLoad(t *testing.T) {
 		moves = 20
 	}
 	for name, open := range map[string]func(t *testing.T) []store.Part{
-		"two files":       func(t *testing.T) []store.Part { return openFiles(t, 2, nil).parts },
-		"two databases":   func(t *testing.T) []store.Part { return openDatabases(t, 2, nil).parts },
-		"file, database":  func(t *testing.T) []store.Part { return append(openFiles(t, 1, nil).parts, openDatabases(t, 1, nil).parts...) },
-
+		"two files":     func(t *testing.T) []store.Part { return openFiles(t, 2, nil).parts },
+		"two databases": func(t *testing.T) []store.Part { return openDatabases(t, 2, nil).parts },
+		"file, database": func(t *testing.T) []store.Part {
+			return append(openFiles(t, 1, nil).parts, openDatabases(t, 1, nil).parts...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, open(t), shard.Options{Sweep: 50 * time.Millisecond})
