@@ -15,15 +15,9 @@ func storePoints() []point {
 		{3, "moves under load", movesAim, measureMoves},
 		{4, "change feed", changesAim, measureChanges},
 		{5, "ratios in one run", ratiosAim, measureRatios},
-		{6, "points 1, 3, 5, 7 of skeleton on two shards with two replicas each", "as there", notBuilt(
-			"those points do not run on shards with replicas yet")},
+		{6, "points 1, 3, 5, 7 of skeleton on two shards with two replicas each", shardedAim, measureSharded},
 		{7, "bad input", "a clear error with a hint, readyz red, other shards keep serving", measureBadStore},
 	}
-}
-
-// notBuilt is a point that nothing can be measured of.
-func notBuilt(what string) func(context.Context, *lab) (outcome, error) {
-	return func(context.Context, *lab) (outcome, error) { return outcome{figure: "not measured: " + what}, nil }
 }
 
 // topology is one arrangement of the store; folder and test are where it is put through the suite.
