@@ -14,3 +14,10 @@ func (d *DB) UserReaders() int {
 	defer d.users.mu.Unlock()
 	return d.users.readers
 }
+
+// SetGuardWaits sets how long guards wait, in milliseconds, and gives the way back.
+func SetGuardWaits(waits ...int) (restore func()) {
+	old := guardWaits
+	guardWaits = waits
+	return func() { guardWaits = old }
+}
