@@ -11,3 +11,13 @@ const (
 	PostsOfQuery = postsOf
 	PendingQuery = pending
 )
+
+// RowsQueries are the statements that list rows of a move after a key, each with
+// the number of the key's columns.
+func RowsQueries() map[string]int {
+	queries := make(map[string]int)
+	for _, m := range movables {
+		queries[m.after], queries[m.keysAfter] = m.table.KeyLen(), m.table.KeyLen()
+	}
+	return queries
+}

@@ -79,48 +79,70 @@ func TestAppliedMirrorsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestBlocksOfOlderFilesHaveTheirEdge: a file that was made before parts existed
-// is as sound as a new one.
-func TestBlocksOfOlderFilesHaveTheirEdge(t *testing.T) {
+// openOlder opens a file that was made, with some rows, by the first few migrations.
+func openOlder(t *testing.T, migrations int, queries ...string) *sqlite.DB {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "freshet.db")
 	older := make(fstest.MapFS)
 	all := sqlite.Migrations()
-	for _, name := range []string{"00001_social.sql", "00002_views.sql"} {
+	names, err := fs.Glob(all.Files, "*.sql")
+	must(t, err)
+	for _, name := range names[:migrations] {
 		text, err := fs.ReadFile(all.Files, name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		older[name] = &fstest.MapFile{Data: text}
 	}
 	file, err := litedb.Open(t.Context(), path, litedb.Options{Migrations: []litedb.Migrations{{Owner: all.Owner, Files: older}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := file.Write(t.Context(), func(tx *litedb.Tx) error {
-		for _, query := range []string{
-			`INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
-				VALUES (1, 1, 0, 'a', 'r', '', '', '', '', ''), (2, 1, 0, 'b', '', '', '', '', '', '')`,
-			"INSERT INTO handles (handle, user) VALUES ('a', 1), ('b', 2)",
-			"INSERT INTO user_refs (ref, user) VALUES ('r', 1)",
-			"INSERT INTO blocks (blocker, blocked, id) VALUES (1, 2, 77)",
-			"INSERT INTO blocked_by (blocked, blocker) VALUES (2, 1)",
-		} {
+	must(t, err)
+	_, err = file.Write(t.Context(), func(tx *litedb.Tx) error {
+		for _, query := range queries {
 			if _, err := tx.Exec(query); err != nil {
 				return err
 			}
 		}
 		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
+	})
+	must(t, err)
+	must(t, file.Close())
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
-	if err != nil {
-		t.Fatal(err)
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+// TestMirrorsOfOlderFilesKeepTheirOrder, before those that are written later.
+func TestMirrorsOfOlderFilesKeepTheirOrder(t *testing.T) {
+	actor, target := freshet.NewID(1, 3, 1), freshet.NewID(1, 7, 1)
+	db := openOlder(t, 4,
+		"INSERT INTO elsewhere (bucket) VALUES (7)",
+		fmt.Sprintf(`INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
+			VALUES (%d, 1, 0, 'a', '', '', '', '', '', '')`, actor),
+		fmt.Sprintf("INSERT INTO mirrors (n, id, bucket, kind, actor, target, edge) VALUES (5, 99, 7, 1, %[1]d, %[2]d, 8), (6, 98, 7, 2, %[1]d, %[2]d, 8)", actor, target),
+		"INSERT INTO mirrored (id, refused, at) VALUES (70, 1, 1)",
+	)
+	_, _, err := db.Follow(t.Context(), actor, target, store.Write{})
+	must(t, err)
+	list, err := db.Pending(t.Context(), buckets(target), 9)
+	must(t, err)
+	if len(list) != 3 || list[0].ID != 99 || list[1].ID != 98 || list[1].Kind != store.FollowEnded || list[2].Kind != store.FollowMade {
+		t.Errorf("pending are %+v", list)
 	}
-	defer db.Close()
+	if n := count(t, db, "SELECT bucket FROM mirrored WHERE refused"); n != -1 {
+		t.Errorf("what was applied is of bucket %d, want none", n)
+	}
+}
+
+// TestBlocksOfOlderFilesHaveTheirEdge: a file that was made before parts existed
+// is as sound as a new one.
+func TestBlocksOfOlderFilesHaveTheirEdge(t *testing.T) {
+	db := openOlder(t, 2,
+		`INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
+			VALUES (1, 1, 0, 'a', 'r', '', '', '', '', ''), (2, 1, 0, 'b', '', '', '', '', '', '')`,
+		"INSERT INTO handles (handle, user) VALUES ('a', 1), ('b', 2)",
+		"INSERT INTO user_refs (ref, user) VALUES ('r', 1)",
+		"INSERT INTO blocks (blocker, blocked, id) VALUES (1, 2, 77)",
+		"INSERT INTO blocked_by (blocked, blocker) VALUES (2, 1)",
+	)
 	if _, found, err := db.Verify(t.Context(), 0, false); err != nil || len(found) > 0 {
 		t.Errorf("found %v, %v", found, err)
 	}

@@ -17,8 +17,9 @@
 //
 // A file may be one part of a store ([store.Part]). Then the other half of a
 // follow or block may be in another file, and a row of mirrors, made in the same
-// transaction, tells what has to be done there. Buckets that are elsewhere are
-// looked up only where a row is missing, so a file with all of them pays nothing.
+// transaction, tells what has to be done there. Which buckets are elsewhere the
+// writer knows by heart, and asks before it looks at a row: while buckets come or
+// go ([store.BucketMover]) rows lie here that are not the truth.
 //
 // It is not a cache and filters nothing: what one user may see of another is
 // decided by package social.
@@ -69,7 +70,8 @@ func Migrations() litedb.Migrations {
 	return litedb.Migrations{Owner: "social", Files: files}
 }
 
-// New serves a file that was opened with [Migrations]; the caller closes it.
+// New serves a file that was opened with [Migrations]; the caller closes it. A file
+// has one DB: it remembers what it wrote.
 func New(file *litedb.DB) *DB { return &DB{file: file} }
 
 // Open opens or makes a file that nobody else shares. Close ends it.

@@ -10,6 +10,8 @@ var copyCases = []moveCase{
 	{name: "WhatIsDroppedIsAllOfThatAndNothingElse", test: testDropRows},
 	{name: "TheChangeFeedHearsOfTheBucketsAlone", test: testMoveFeed},
 	{name: "AMoveGoesThereAndBack", test: testThereAndBackAgain},
+	{name: "AMoverThatTakesOverBeginsAnew", test: testMoverAgain},
+	{name: "AMoveThatIsGivenUpLeavesNothing", test: testMoveGivenUp},
 	{name: "ThePlanIsKeptByItsVersion", test: testMovePlan},
 }
 
@@ -126,6 +128,41 @@ func testThereAndBackAgain(x *moves) {
 	x.copy()
 	x.flip()
 	x.drop(1000)
+}
+
+// testMoverAgain: a mover that knows nothing of what the one before did puts the same rows once more.
+func testMoverAgain(x *moves) {
+	s := x.scene()
+	x.copy()
+	x.ok(second(x.p[0].DeletePost(x.ctx, s.a, s.third, store.Write{}))) // noted, and not brought over
+	x.beginAgain()
+	x.copy()
+	x.alike()
+	x.flip()
+	x.beginAgain()
+	for range 2 {
+		_, err := x.mover(0).Leave(x.ctx, x.st.term)
+		x.ok(err)
+		_, err = x.mover(1).Join(x.ctx, x.st.term)
+		x.ok(err)
+	}
+	x.same("whose bucket it is", []bool{x.has[0].Has(s.buckets[0]), x.has[1].Has(s.buckets[0])}, []bool{false, true})
+	x.at[1].post(s.a, "x")
+}
+
+func testMoveGivenUp(x *moves) {
+	s := x.scene()
+	x.copy()
+	x.at[0].post(s.a, "noted")
+	x.same("something is noted and copied", []bool{x.notes(0) > 0, len(x.everything(1)) > 0}, []bool{true, true})
+	x.turn() // what the target has is dropped
+	x.same("dropped", x.drop(7) > 0, true)
+	x.end()
+	x.at[0].post(s.b, "noted nowhere")
+	x.begin(0, 1, s.buckets...)
+	x.same("notes, and rows on the target", []int{x.notes(0), len(x.everything(1))}, []int{0, 0})
+	x.copy()
+	x.flip()
 }
 
 func testMovePlan(x *moves) {

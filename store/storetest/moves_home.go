@@ -94,9 +94,10 @@ func (x *moves) notHome(s *scene, part int) {
 	x.Helper()
 	p := x.p[part]
 	_, claimed := p.ClaimNames(x.ctx, store.NameClaim{ID: s.a + 1, User: s.a + 1, Handle: "nobody"})
+	_, taken := p.ClaimNames(x.ctx, store.NameClaim{ID: s.a + 1, User: s.a + 1, Handle: x.at[part].profile(s.s).Handle})
 	_, settled := p.SettleNames(x.ctx, store.NameClaim{ID: s.a, User: s.a, Handle: s.handle}, true)
 	for what, err := range map[string]error{
-		"claim": claimed, "settle": settled,
+		"claim": claimed, "claim of what was taken": taken, "settle": settled,
 		"rename": third(p.UpdateUser(x.ctx, s.a, freshet.UserPatch{Handle: ptr("other")}, store.Write{})),
 		"key":    second(p.CreateKey(x.ctx, freshet.APIKey{Name: "new", Hash: hash(99)})),
 		"revoke": second(p.RevokeKey(x.ctx, "ci", instant)),
