@@ -21,3 +21,10 @@ func SetGuardWaits(waits ...int) (restore func()) {
 	guardWaits = waits
 	return func() { guardWaits = old }
 }
+
+// Likers is how many likes wait for those that are being written.
+func (d *DB) Likers() int {
+	d.likes.mu.Lock()
+	defer d.likes.mu.Unlock()
+	return len(d.likes.waiting)
+}

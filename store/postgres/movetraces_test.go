@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -259,6 +260,39 @@ func TestFlipRaces(t *testing.T) {
 			if err != nil || counts[post].Likes != 0 {
 				t.Errorf("part %d: likes are left: %v %v", part, counts, err)
 			}
+		}
+	})
+	m.run("LikesThatAFenceHasMetRefuseNoOthers", func(t *testing.T) {
+		a, s := m.live(0), m.live(0)
+		moves, stays, first := m.post(0, a), m.post(0, s), m.post(0, s)
+		m.begin(a)
+		like := func(post freshet.ID) chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, _, _, err := m.db[0].Like(t.Context(), s, post, store.Write{})
+				done <- err
+			}()
+			return done
+		}
+		row := "SELECT FROM post_counts WHERE id = %d FOR UPDATE"
+		one, two := m.open(0, fmt.Sprintf(row, first)), m.open(0, fmt.Sprintf(row, moves))
+		alone := like(first)
+		waits(t, m.file[0])
+		refused, made := like(moves), like(stays) // together, behind the first
+		for n := 0; n < 2; n = m.db[0].Likers() {
+			runtime.Gosched()
+		}
+		m.ok(one.Commit(t.Context()))
+		m.ok(<-alone)
+		waits(t, m.file[0])
+		_, err := m.db[0].Fence(t.Context(), m.term, time.Minute)
+		m.ok(err)
+		m.ok(two.Commit(t.Context()))
+		if err := <-refused; !errors.Is(err, store.ErrMoved) {
+			t.Errorf("a like behind the fence: %v, want ErrMoved", err)
+		}
+		if err := <-made; err != nil {
+			t.Errorf("a like beside it: %v", err)
 		}
 	})
 	m.run("WhoPutsRowsIsWaitedForByTheNextMover", func(t *testing.T) {
