@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -32,7 +33,17 @@ type moving struct {
 }
 
 func startMoving(t *testing.T) *moving {
-	return &moving{pair: openPair(t), t: t, dst: 1, term: 1, next: 100}
+	m := &moving{pair: openPair(t), t: t, dst: 1, term: 1, next: 100}
+	t.Cleanup(m.rollBack)
+	return m
+}
+
+// rollBack ends the transactions that are open.
+func (m *moving) rollBack() {
+	for _, tx := range m.opened {
+		_ = tx.Rollback(context.WithoutCancel(m.t.Context()))
+	}
+	m.opened = nil
 }
 
 func (m *moving) ok(err error) {
@@ -62,14 +73,15 @@ func (m *moving) run(name string, test func(t *testing.T)) {
 	whole := m.t
 	whole.Run(name, func(t *testing.T) {
 		m.t = t
+		defer func() { // also where the test has failed
+			m.rollBack()
+			for _, db := range m.db {
+				if err := db.EndMove(t.Context(), m.term); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
 		test(t)
-		for _, tx := range m.opened {
-			_ = tx.Rollback(t.Context())
-		}
-		m.opened = nil
-		for _, db := range m.db {
-			m.ok(db.EndMove(t.Context(), m.term))
-		}
 	})
 	m.t = whole
 }
@@ -323,9 +335,10 @@ func TestWritesByPlainSQLAreNoted(t *testing.T) {
 	a, s := m.live(0), m.live(0)
 	m.begin(a)
 	post := m.post(0, a)
+	exec(t, m.file[0], "INSERT INTO likes (post, user_id, id) VALUES ($1, 7, 8)", int64(post))
 	m.copy()
 	for _, sql := range []string{
-		"UPDATE posts SET text = 'by hand' WHERE id = $1", "INSERT INTO likes (post, user_id, id) VALUES ($1, 7, 8)",
+		"UPDATE posts SET text = 'by hand' WHERE id = $1",
 		"UPDATE likes SET user_id = 9 WHERE post = $1 AND user_id = 7", "UPDATE post_counts SET likes = 1 WHERE id = $1",
 	} {
 		exec(t, m.file[0], sql, int64(post))
@@ -572,6 +585,11 @@ func TestWhatWasAcknowledgedHasMoved(t *testing.T) {
 			}
 		})
 	}
+	halt := sync.OnceFunc(func() {
+		close(stop)
+		all.Wait()
+	})
+	defer halt()
 	m.begin(w.users...)
 	for round := range 3 {
 		if round > 0 { // the way back: all that the other part still has is put right by the notes alone
@@ -583,8 +601,7 @@ func TestWhatWasAcknowledgedHasMoved(t *testing.T) {
 		m.leave()
 		m.join()
 	}
-	close(stop)
-	all.Wait()
+	halt()
 	if len(w.failures) > 0 {
 		t.Fatal(w.failures)
 	}

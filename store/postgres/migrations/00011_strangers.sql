@@ -4,12 +4,20 @@
 -- decided by whether a row is here is decided by its bucket too: such users are strangers, and such rows nobody's. Where a write
 -- does not look, the guard refuses it.
 
--- is_held says that rows of a bucket can't be written here at the moment, for who passes over them.
-CREATE FUNCTION is_held(p_bucket integer) RETURNS boolean LANGUAGE sql STABLE AS
-	$$ SELECT EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket)
-		OR EXISTS (SELECT FROM move WHERE p_bucket = ANY (buckets) AND fenced > now()) $$;
-
 -- +goose StatementBegin
+-- is_elsewhere is asked by each write from now on, and a function of this language keeps its plan.
+CREATE OR REPLACE FUNCTION is_elsewhere(p_id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM elsewhere WHERE bucket = bucket_of(p_id));
+END $$;
+
+-- is_held says that rows of a bucket can't be written here at the moment, for who passes over them.
+CREATE FUNCTION is_held(p_bucket integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket)
+		OR EXISTS (SELECT FROM move WHERE p_bucket = ANY (buckets) AND fenced > now());
+END $$;
+
 -- need_here refuses what belongs to a bucket that is elsewhere. It comes before all looks for rows: when a bucket comes, its rows
 -- are here, but what was looked for before may have been missed.
 CREATE FUNCTION need_here(p_id bigint, p_what text) RETURNS void LANGUAGE plpgsql AS $$
@@ -45,10 +53,14 @@ END $$;
 
 CREATE OR REPLACE FUNCTION lock_pair(p_actor bigint, p_target bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-	v_away boolean := is_elsewhere(p_target);
+	v_left boolean;
+	v_away boolean;
 	v_here bigint[];
 BEGIN
-	PERFORM need_here(p_actor, 'user');
+	SELECT is_elsewhere(p_actor), is_elsewhere(p_target) INTO v_left, v_away;
+	IF v_left THEN
+		PERFORM refuse('FR005', 'user', '');
+	END IF;
 	SELECT array_agg(id) INTO v_here FROM (SELECT id FROM user_counts WHERE id IN (p_actor, CASE WHEN NOT v_away THEN p_target END)
 		ORDER BY id FOR NO KEY UPDATE) AS locked;
 	IF p_actor = ANY (v_here) IS NOT TRUE THEN
@@ -62,7 +74,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION need_user(p_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM need_here(p_id, 'user');
+	IF is_elsewhere(p_id) THEN
+		PERFORM refuse('FR005', 'user', '');
+	END IF;
 	PERFORM FROM user_counts WHERE id = p_id FOR KEY SHARE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_id, 'user');
@@ -139,7 +153,9 @@ DECLARE
 	p posts;
 	v_head bigint;
 BEGIN
-	PERFORM need_here(p_author, 'user');
+	IF is_elsewhere(p_author) THEN
+		PERFORM refuse('FR005', 'user', '');
+	END IF;
 	SELECT head INTO v_head FROM user_counts WHERE id = p_author FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_author, 'user');
@@ -185,15 +201,17 @@ END $$;
 
 CREATE OR REPLACE FUNCTION need_post(p_actor bigint, p_post bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+	v_left boolean;
+	v_away boolean;
 	v_author bigint;
 BEGIN
-	PERFORM need_here(p_post, 'post');
-	IF is_elsewhere(p_actor) THEN
-		IF cardinality(lock_strangers(ARRAY[p_actor])) = 0 THEN
-			PERFORM refuse('FR001', 'user', '');
-		END IF;
-	ELSE
-		PERFORM need_user(p_actor);
+	SELECT is_elsewhere(p_post), is_elsewhere(p_actor) INTO v_left, v_away;
+	IF v_left THEN
+		PERFORM refuse('FR005', 'post', '');
+	END IF;
+	PERFORM FROM user_counts WHERE id = p_actor AND NOT v_away FOR KEY SHARE;
+	IF NOT FOUND AND (NOT v_away OR cardinality(lock_strangers(ARRAY[p_actor])) = 0) THEN
+		PERFORM refuse('FR001', 'user', '');
 	END IF;
 	SELECT author INTO v_author FROM post_counts WHERE id = p_post FOR KEY SHARE;
 	IF NOT FOUND THEN
