@@ -14,3 +14,17 @@ func (d *DB) UserReaders() int {
 	defer d.users.mu.Unlock()
 	return d.users.readers
 }
+
+// SetGuardWaits sets how long guards wait, in milliseconds, and gives the way back.
+func SetGuardWaits(waits ...int) (restore func()) {
+	old := guardWaits
+	guardWaits = waits
+	return func() { guardWaits = old }
+}
+
+// Likers is how many likes wait for those that are being written.
+func (d *DB) Likers() int {
+	d.likes.mu.Lock()
+	defer d.likes.mu.Unlock()
+	return len(d.likes.waiting)
+}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/store"
@@ -22,22 +24,34 @@ func during(t *testing.T, file *pgdb.DB, write func() error, call string, args .
 	if _, err := tx.Exec(t.Context(), call, args...); err != nil {
 		t.Fatal(err)
 	}
+	behind(t, file, tx, write)
+}
+
+// behind runs write, and commits a transaction once it waits for that.
+func behind(t *testing.T, file *pgdb.DB, tx pgx.Tx, write func() error) {
+	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- write() }()
-	for deadline, waits := time.Now().Add(10*time.Second), false; !waits; {
-		if err := file.Pool().QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits); err != nil {
-			t.Fatal(err)
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the write waits for nobody")
-		}
-	}
+	waits(t, file)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// waits returns when somebody waits for a lock.
+func waits(t *testing.T, file *pgdb.DB) {
+	t.Helper()
+	for deadline, found := time.Now().Add(10*time.Second), false; !found; {
+		if err := file.Pool().QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&found); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the write waits for nobody")
+		}
 	}
 }
 

@@ -193,6 +193,7 @@ BEGIN
 	IF p_term < m.term THEN
 		PERFORM refuse('FR007', 'term', '');
 	END IF;
+	m.buckets := coalesce(m.buckets, '{}'); -- who emptied all tables has ended the move
 	RETURN m;
 END $$;
 

@@ -4,12 +4,37 @@
 -- decided by whether a row is here is decided by its bucket too: such users are strangers, and such rows nobody's. Where a write
 -- does not look, the guard refuses it.
 
--- is_held says that rows of a bucket can't be written here at the moment, for who passes over them.
-CREATE FUNCTION is_held(p_bucket integer) RETURNS boolean LANGUAGE sql STABLE AS
-	$$ SELECT EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket)
-		OR EXISTS (SELECT FROM move WHERE p_bucket = ANY (buckets) AND fenced > now()) $$;
-
 -- +goose StatementBegin
+-- is_elsewhere is asked by each write from now on, and a function of this language keeps its plan.
+CREATE OR REPLACE FUNCTION is_elsewhere(p_id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM elsewhere WHERE bucket = bucket_of(p_id));
+END $$;
+
+-- is_held says that rows of a bucket can't be written here at the moment, for who passes over them.
+CREATE FUNCTION is_held(p_bucket integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM elsewhere WHERE bucket = p_bucket)
+		OR EXISTS (SELECT FROM move WHERE p_bucket = ANY (buckets) AND fenced > now());
+END $$;
+
+-- need_here refuses what belongs to a bucket that is elsewhere. It comes before all looks for rows: when a bucket comes, its rows
+-- are here, but what was looked for before may have been missed.
+CREATE FUNCTION need_here(p_id bigint, p_what text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF is_elsewhere(p_id) THEN
+		PERFORM refuse('FR005', p_what, '');
+	END IF;
+END $$;
+
+-- stay sees to it that no bucket comes or goes before this write ends.
+CREATE FUNCTION stay() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT FROM move WHERE buckets <> '{}') THEN
+		PERFORM pass_guard();
+	END IF;
+END $$;
+
 -- forget_names lets go of a user's names, at home.
 CREATE FUNCTION forget_names(p_user bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,36 +44,40 @@ BEGIN
 	END IF;
 END $$;
 
+-- lock_strangers gives those of some users elsewhere who are taken to exist; none is erased here before this write ends.
 CREATE OR REPLACE FUNCTION lock_strangers(p_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-DECLARE
-	v bigint[];
 BEGIN
-	SELECT array_agg(DISTINCT a.id ORDER BY a.id) INTO v FROM unnest(p_ids) AS a (id) WHERE is_elsewhere(a.id);
-	PERFORM pg_advisory_xact_lock_shared(user_lock(a.id)) FROM unnest(v) AS a (id);
-	RETURN ARRAY(SELECT a.id FROM unnest(v) AS a (id) WHERE NOT EXISTS (SELECT FROM ended e WHERE e.id = a.id));
+	PERFORM pg_advisory_xact_lock_shared(user_lock(a.id)) FROM (SELECT DISTINCT id FROM unnest(p_ids) AS id ORDER BY id) AS a;
+	RETURN ARRAY(SELECT a.id FROM unnest(p_ids) AS a (id) WHERE NOT EXISTS (SELECT FROM ended e WHERE e.id = a.id));
 END $$;
 
 CREATE OR REPLACE FUNCTION lock_pair(p_actor bigint, p_target bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
+	v_left boolean;
+	v_away boolean;
 	v_here bigint[];
 BEGIN
-	SELECT array_agg(id) INTO v_here FROM (SELECT id FROM user_counts WHERE id IN (p_actor, p_target) AND NOT is_elsewhere(id)
-		ORDER BY id FOR NO KEY UPDATE) AS locked;
-	IF cardinality(v_here) = 2 THEN
-		RETURN true;
+	SELECT is_elsewhere(p_actor), is_elsewhere(p_target) INTO v_left, v_away;
+	IF v_left THEN
+		PERFORM refuse('FR005', 'user', '');
 	END IF;
+	SELECT array_agg(id) INTO v_here FROM (SELECT id FROM user_counts WHERE id IN (p_actor, CASE WHEN NOT v_away THEN p_target END)
+		ORDER BY id FOR NO KEY UPDATE) AS locked;
 	IF p_actor = ANY (v_here) IS NOT TRUE THEN
 		PERFORM refuse_missing(p_actor, 'user');
 	END IF;
-	IF cardinality(lock_strangers(ARRAY[p_target])) = 0 THEN
+	IF v_away AND cardinality(lock_strangers(ARRAY[p_target])) = 0 OR NOT v_away AND cardinality(v_here) < 2 THEN
 		PERFORM refuse('FR001', 'user', '');
 	END IF;
-	RETURN false;
+	RETURN NOT v_away;
 END $$;
 
 CREATE OR REPLACE FUNCTION need_user(p_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM FROM user_counts WHERE id = p_id AND NOT is_elsewhere(id) FOR KEY SHARE;
+	IF is_elsewhere(p_id) THEN
+		PERFORM refuse('FR005', 'user', '');
+	END IF;
+	PERFORM FROM user_counts WHERE id = p_id FOR KEY SHARE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_id, 'user');
 	END IF;
@@ -73,7 +102,8 @@ DECLARE
 	old users;
 	u users;
 BEGIN
-	SELECT * INTO old FROM users WHERE id = p_id AND NOT is_elsewhere(id) FOR NO KEY UPDATE;
+	PERFORM need_here(p_id, 'user');
+	SELECT * INTO old FROM users WHERE id = p_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_id, 'user');
 	END IF;
@@ -123,7 +153,10 @@ DECLARE
 	p posts;
 	v_head bigint;
 BEGIN
-	SELECT head INTO v_head FROM user_counts WHERE id = p_author AND NOT is_elsewhere(id) FOR NO KEY UPDATE;
+	IF is_elsewhere(p_author) THEN
+		PERFORM refuse('FR005', 'user', '');
+	END IF;
+	SELECT head INTO v_head FROM user_counts WHERE id = p_author FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_author, 'user');
 	END IF;
@@ -150,7 +183,8 @@ DECLARE
 	v_text text;
 	v_data bytea;
 BEGIN
-	SELECT * INTO p FROM posts WHERE id = p_id AND author = p_author AND NOT is_elsewhere(id) FOR NO KEY UPDATE;
+	PERFORM need_here(p_id, 'post');
+	SELECT * INTO p FROM posts WHERE id = p_id AND author = p_author FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_id, 'post');
 	END IF;
@@ -167,13 +201,19 @@ END $$;
 
 CREATE OR REPLACE FUNCTION need_post(p_actor bigint, p_post bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+	v_left boolean;
+	v_away boolean;
 	v_author bigint;
 BEGIN
-	PERFORM FROM user_counts WHERE id = p_actor AND NOT is_elsewhere(id) FOR KEY SHARE;
-	IF NOT FOUND AND cardinality(lock_strangers(ARRAY[p_actor])) = 0 THEN
+	SELECT is_elsewhere(p_post), is_elsewhere(p_actor) INTO v_left, v_away;
+	IF v_left THEN
+		PERFORM refuse('FR005', 'post', '');
+	END IF;
+	PERFORM FROM user_counts WHERE id = p_actor AND NOT v_away FOR KEY SHARE;
+	IF NOT FOUND AND (NOT v_away OR cardinality(lock_strangers(ARRAY[p_actor])) = 0) THEN
 		PERFORM refuse('FR001', 'user', '');
 	END IF;
-	SELECT author INTO v_author FROM post_counts WHERE id = p_post AND NOT is_elsewhere(id) FOR KEY SHARE;
+	SELECT author INTO v_author FROM post_counts WHERE id = p_post FOR KEY SHARE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_post, 'post');
 	END IF;
@@ -184,20 +224,25 @@ CREATE OR REPLACE FUNCTION like_many(p_on boolean, p_actors bigint[], p_posts bi
 	RETURNS TABLE (missing text, likes bigint, changed boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	millis bigint := floor(extract(epoch FROM now_or(p_at)) * 1000)::bigint - 946684800000;
-	v_part boolean := EXISTS (SELECT FROM elsewhere) OR EXISTS (SELECT FROM move WHERE fenced > now());
+	v_held bigint[] := '{}';
+	v_away bigint[] := '{}';
 	v_strangers bigint[] := '{}';
 	v_missing text[];
 	v_posts bigint[];
 	v_users bigint[];
 BEGIN
+	IF EXISTS (SELECT FROM elsewhere) OR EXISTS (SELECT FROM move WHERE fenced > now()) THEN
+		v_held := ARRAY(SELECT id FROM unnest(p_posts) AS id WHERE is_held(bucket_of(id)));
+		v_away := ARRAY(SELECT id FROM unnest(p_actors) AS id WHERE is_elsewhere(id));
+	END IF;
 	-- Each user, then each post, once and in order: no two calls wait for each other, nor for who erases and deletes.
 	PERFORM FROM user_counts WHERE id = ANY (p_actors) ORDER BY id FOR KEY SHARE;
-	IF v_part THEN
-		v_strangers := lock_strangers(p_actors);
+	IF v_away <> '{}' THEN
+		v_strangers := lock_strangers(v_away);
 	END IF;
 	PERFORM FROM post_counts WHERE id = ANY (p_posts) ORDER BY id FOR NO KEY UPDATE;
-	SELECT array_agg(CASE WHEN (u.id IS NULL OR v_part AND is_elsewhere(u.id)) AND a.actor <> ALL (v_strangers) THEN 'user'
-			WHEN v_part AND is_held(bucket_of(a.post)) THEN 'moved'
+	SELECT array_agg(CASE WHEN (u.id IS NULL OR a.actor = ANY (v_away)) AND a.actor <> ALL (v_strangers) THEN 'user'
+			WHEN a.post = ANY (v_held) THEN 'moved'
 			WHEN c.id IS NULL OR p_on AND (EXISTS (SELECT FROM blocks b WHERE b.blocker = c.author AND b.blocked = a.actor)
 				OR EXISTS (SELECT FROM blocked_by b WHERE b.blocked = c.author AND b.blocker = a.actor)) THEN 'post'
 			ELSE '' END ORDER BY a.place)
@@ -226,6 +271,76 @@ BEGIN
 		ORDER BY a.place;
 END $$;
 
+CREATE OR REPLACE FUNCTION set_password(p_user bigint, p_hash text, p_admin boolean) RETURNS SETOF sessions LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM need_here(p_user, 'user');
+	UPDATE users SET password_hash = p_hash, admin = admin OR p_admin WHERE id = p_user;
+	IF NOT FOUND THEN
+		PERFORM refuse_missing(p_user, 'user');
+	END IF;
+	PERFORM emit_change(1, p_user, 0);
+	RETURN QUERY SELECT * FROM end_sessions(p_user);
+END $$;
+
+CREATE OR REPLACE FUNCTION delete_post(p_author bigint, p_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v_ref text;
+	v_head bigint;
+BEGIN
+	PERFORM need_here(p_id, 'post');
+	SELECT head INTO v_head FROM user_counts WHERE id = p_author FOR NO KEY UPDATE;
+	DELETE FROM posts WHERE id = p_id AND author = p_author RETURNING ref INTO v_ref;
+	IF NOT FOUND THEN
+		PERFORM refuse_missing(p_id, 'post');
+	END IF;
+	PERFORM forget_posts(ARRAY[p_id]);
+	IF v_ref <> '' THEN
+		DELETE FROM post_refs WHERE author = p_author AND ref = v_ref;
+	END IF;
+	IF v_head = p_id THEN
+		SELECT coalesce(max(id), 0) INTO v_head FROM posts WHERE author = p_author;
+	END IF;
+	UPDATE user_counts SET posts = posts - 1, head = v_head WHERE id = p_author;
+	PERFORM emit_change(8, p_id, p_author);
+END $$;
+
+CREATE OR REPLACE FUNCTION delete_comment(p_actor bigint, p_id bigint) RETURNS comments LANGUAGE plpgsql AS $$
+DECLARE
+	c comments;
+BEGIN
+	PERFORM need_here(p_id, 'comment');
+	DELETE FROM comments d WHERE id = p_id AND (author = p_actor OR p_actor = (SELECT author FROM post_counts p WHERE p.id = d.post))
+		RETURNING * INTO c;
+	IF NOT FOUND THEN
+		PERFORM refuse_missing(p_id, 'comment');
+	END IF;
+	UPDATE post_counts SET comments = comments - 1 WHERE id = c.post;
+	PERFORM emit_change(10, c.post, p_id);
+	RETURN c;
+END $$;
+
+CREATE OR REPLACE FUNCTION touch_session(p_id bigint, p_used timestamptz, p_expires timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM need_here(p_id, 'session');
+	UPDATE sessions SET used_at = p_used, expires_at = p_expires WHERE id = p_id;
+	IF NOT FOUND THEN
+		PERFORM refuse_missing(p_id, 'session');
+	END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION end_session(p_user bigint, p_id bigint) RETURNS sessions LANGUAGE plpgsql AS $$
+DECLARE
+	s sessions;
+BEGIN
+	PERFORM need_here(p_user, 'session');
+	DELETE FROM sessions WHERE id = p_id AND user_id = p_user RETURNING * INTO s;
+	IF NOT FOUND THEN
+		PERFORM refuse_missing(p_user, 'session');
+	END IF;
+	PERFORM emit_change(11, p_id, p_user);
+	RETURN s;
+END $$;
+
 CREATE OR REPLACE FUNCTION neighbors_of(p_user bigint) RETURNS SETOF bigint LANGUAGE sql AS $$
 	SELECT followee FROM follows WHERE follower = p_user
 	UNION SELECT follower FROM followers WHERE followee = p_user
@@ -239,6 +354,7 @@ CREATE OR REPLACE FUNCTION begin_erasure(p_user bigint) RETURNS SETOF sessions L
 DECLARE
 	v_ref text;
 BEGIN
+	PERFORM need_here(p_user, 'user');
 	SELECT ref INTO v_ref FROM users WHERE id = p_user; -- it never changes
 	IF v_ref <> '' THEN
 		PERFORM lock_ref(v_ref);
@@ -246,7 +362,7 @@ BEGIN
 	PERFORM FROM users WHERE id = p_user FOR UPDATE;
 	-- Neighbors with it, in the order of all who lock several. Those who come until it is locked alone are locked after it.
 	PERFORM FROM user_counts WHERE id = ANY (ARRAY(SELECT neighbors_of(p_user)) || p_user) ORDER BY id FOR NO KEY UPDATE;
-	PERFORM FROM user_counts WHERE id = p_user AND NOT is_elsewhere(id) FOR UPDATE;
+	PERFORM FROM user_counts WHERE id = p_user FOR UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_user, 'user');
 	END IF;
@@ -258,13 +374,14 @@ CREATE OR REPLACE FUNCTION erase_user(p_user bigint, OUT posts bigint[], OUT nei
 DECLARE
 	v bigint;
 BEGIN
+	PERFORM stay();
 	SELECT coalesce(array_agg(id ORDER BY id), '{}') INTO neighbors FROM neighbors_of(p_user) AS id;
 	PERFORM FROM user_counts WHERE id = ANY (neighbors) ORDER BY id FOR NO KEY UPDATE;
-	INSERT INTO ended (id) VALUES (p_user) ON CONFLICT DO NOTHING; -- before a look at where others are: no bucket leaves from here on
 	IF EXISTS (SELECT FROM elsewhere) THEN
 		PERFORM tell(2, p_user, f.followee, f.id) FROM follows f WHERE f.follower = p_user AND is_elsewhere(f.followee);
 		PERFORM tell(5, p_user, 0, 0, ARRAY(SELECT id FROM unnest(neighbors) AS id WHERE is_elsewhere(id)));
 	END IF;
+	INSERT INTO ended (id) VALUES (p_user) ON CONFLICT DO NOTHING;
 	UPDATE user_counts SET followers = followers - 1 WHERE id IN (SELECT followee FROM follows WHERE follower = p_user) AND NOT is_elsewhere(id);
 	UPDATE user_counts SET following = following - 1 WHERE id IN (SELECT follower FROM followers WHERE followee = p_user) AND NOT is_elsewhere(id);
 	DELETE FROM followers m USING follows f WHERE f.follower = p_user AND m.followee = f.followee AND m.id = f.id AND m.follower = p_user
@@ -330,6 +447,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION apply_erasure(p_user bigint, p_also bigint[], OUT parents bigint[], OUT neighbors bigint[]) LANGUAGE plpgsql AS $$
 BEGIN
+	PERFORM stay();
 	INSERT INTO ended (id) VALUES (p_user) ON CONFLICT DO NOTHING;
 	neighbors := ARRAY(SELECT id FROM user_counts WHERE id = ANY (p_also) AND NOT is_elsewhere(id)
 		UNION SELECT muter FROM mutes WHERE muted = p_user AND NOT is_elsewhere(muter) ORDER BY 1);
@@ -439,7 +557,8 @@ DECLARE
 	before users;
 	u users;
 BEGIN
-	SELECT * INTO before FROM users WHERE id = p_id AND NOT is_elsewhere(id) FOR NO KEY UPDATE;
+	PERFORM need_here(p_id, 'user');
+	SELECT * INTO before FROM users WHERE id = p_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse_missing(p_id, 'user');
 	END IF;
