@@ -226,6 +226,26 @@ func TestRowsOfOtherBucketsAreNotPut(t *testing.T) {
 	}
 }
 
+// TestBucketsOnTheMoveAreSetByTheMoverAlone, others as ever.
+func TestBucketsOnTheMoveAreSetByTheMoverAlone(t *testing.T) {
+	db := open(t)
+	moving, other := freshet.NewID(1, 7, 1), freshet.NewID(1, 8, 1)
+	must(t, db.SetElsewhere(t.Context(), buckets(moving)))
+	begin(t, buckets(moving), db)
+	must(t, db.SetElsewhere(t.Context(), buckets(moving, other)))
+	if err := db.SetElsewhere(t.Context(), buckets(other)); freshet.CodeOf(err) != freshet.CodeConflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+	_, err := db.Join(t.Context(), 1)
+	must(t, err)
+	if err := db.SetElsewhere(t.Context(), buckets(moving, other)); freshet.CodeOf(err) != freshet.CodeConflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+	if b, err := db.Elsewhere(t.Context()); err != nil || b != buckets(other) {
+		t.Errorf("elsewhere are %v, %v", b, err)
+	}
+}
+
 // TestViewsOfWhatHasLeftArePassedOver, as are those of what is gone, whether or not
 // rows of it lie here.
 func TestViewsOfWhatHasLeftArePassedOver(t *testing.T) {
