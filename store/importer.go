@@ -7,18 +7,32 @@ import (
 	"github.com/freshet/freshet"
 )
 
-// ImportedFollow is one row of imported follows.
-type ImportedFollow struct{ Follower, Followee string }
+// ImportedFollow is one row of imported follows. Users are named by their handles; the ids of those that are known stand beside them,
+// and then the handles are not looked up.
+type ImportedFollow struct {
+	Follower, Followee     string
+	FollowerID, FolloweeID freshet.ID `json:",omitzero"`
+}
 
 // ImportedPost is one row of imported posts. Its identity is (Author,
 // CreatedAt, Text, Occurrence): importing it twice changes nothing, also after
 // the post was deleted.
 type ImportedPost struct {
 	Author     string
+	AuthorID   freshet.ID `json:",omitzero"` // where it is known: then the handle is not looked up
 	CreatedAt  time.Time
 	Text       string
 	Occurrence int   // how many equal rows stand before it in the file
 	Millis     int64 // for its id, see [freshet.NewID]; taken sequences are passed over
+}
+
+// Check fails where a row's id would be before the first that there can be, or take the clock of ids along: rows of one time rise by a
+// millisecond each, so an id may run ahead of the clock, but not for a day.
+func (p *ImportedPost) Check(now time.Time) error {
+	if p.Millis < 0 || p.Millis > freshet.Millis(now.Add(24*time.Hour)) {
+		return freshet.Invalid("created_at", "is before 2000 or later than now")
+	}
+	return nil
 }
 
 // ImportCount counts what a chunk added and whom it touched.
@@ -28,7 +42,7 @@ type ImportCount struct {
 }
 
 // Importer is the capability to load existing data. A chunk is one
-// transaction; handles are created as met. Imports make no effects.
+// transaction, on each part that has users of it; handles are created as met. Imports make no effects.
 type Importer interface {
 	ImportFollows(ctx context.Context, rows []ImportedFollow) (ImportCount, error)
 	ImportPosts(ctx context.Context, rows []ImportedPost) (ImportCount, error)

@@ -155,6 +155,6 @@ type Name struct {
 type DirectoryKeeper interface {
 	// Directory gives what was kept last; Epoch zero: nothing was.
 	Directory(ctx context.Context) (Directory, error)
-	// SetDirectory keeps a directory whose Epoch is one above that of the last. Else it is a conflict.
+	// SetDirectory keeps a directory whose Epoch is above that of the last here. Else it is a conflict: somebody was sooner.
 	SetDirectory(ctx context.Context, d Directory) error
 }

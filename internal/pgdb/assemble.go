@@ -37,7 +37,8 @@ type transaction struct {
 }
 
 // assembler makes transactions of what the decoder reads. A transaction in which a function of the database has spoken is
-// what the functions said, and its rows are passed over. Of others each row is told.
+// what the functions said, and its rows are passed over; kind 0 is no change, so that one can be of nothing. Of others each row
+// is told.
 type assembler struct {
 	derive Derive
 	at     position.Position // of its stream
@@ -65,10 +66,11 @@ func (a *assembler) message(prefix string, content []byte) {
 	if !a.spoken {
 		a.spoken, a.now = true, transaction{}
 	}
-	if c, ok := parseChange(string(content)); ok {
-		a.tell(c)
-	} else {
+	switch c, ok := parseChange(string(content)); {
+	case !ok:
 		a.fail()
+	case c.Kind != 0:
+		a.tell(c)
 	}
 }
 

@@ -38,8 +38,8 @@ import (
 // Schema is where all tables and functions lie.
 const Schema = "freshet"
 
-// minVersion is the oldest server that works.
-const minVersion = 150000
+// minVersion is the oldest server that works; tests set a later one.
+var minVersion = 150000
 
 // connectWithin bounds the making of a connection to one server, where its URL does not (connect_timeout): one that drops packets is to
 // hold up a write no longer than a promotion may take.
@@ -70,7 +70,8 @@ type DB struct {
 	settled  atomic.Pointer[position.Position] // no commit up to here waits for a standby; see settle
 	writable atomic.Bool                       // as was heard last
 	name     string
-	onClose  []func() // of feeds
+	onClose  []func()    // of feeds
+	full     atomic.Bool // a write found no room on the disk
 	effects  atomic.Pointer[func()]
 	slow     *slowLog
 }
@@ -170,7 +171,7 @@ func (d *DB) check(ctx context.Context) (standby bool, err error) {
 	}
 	switch {
 	case version < minVersion:
-		err = fmt.Errorf("postgres is version %d.%d, and 15 or later is needed: upgrade the server", version/10000, version%10000)
+		err = fmt.Errorf("postgres is version %d.%d, and %d or later is needed: upgrade the server", version/10000, version%10000, minVersion/10000)
 	case encoding != "UTF8":
 		err = fmt.Errorf("the database's encoding is %s, and UTF8 is needed: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}
@@ -214,12 +215,29 @@ func (d *DB) Emitted() {
 	}
 }
 
-// Ready reports whether the database can be written.
+// Ready reports whether the database can be written. After a write for which the disk had no room it tries whether there is some
+// now: a server whose disk is full answers all but that.
 func (d *DB) Ready(ctx context.Context) error {
 	at, err := d.Where(ctx)
 	if err == nil && !at.Writable {
 		d.pool.Reset()
 		err = unavailable("the database is read-only at the moment", errors.New("the server is a replica: another may have been promoted"))
 	}
+	if err == nil && d.full.Load() {
+		if _, err = d.pool.Exec(ctx, tryRoom); err == nil {
+			d.full.Store(false)
+		}
+		err = explain(ctx, err)
+	}
 	return err
+}
+
+// tryRoom takes 1 MiB where the database's tables are, and gives it back.
+const tryRoom = "CREATE TEMPORARY TABLE room ON COMMIT DROP AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)"
+
+// noteFull notes a write that failed because a disk is full.
+func (d *DB) noteFull(err error) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "53100" {
+		d.full.Store(true)
+	}
 }

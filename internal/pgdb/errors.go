@@ -21,6 +21,8 @@ const (
 	refusedClaimed  = "FR003"
 	refusedInvalid  = "FR004"
 	refusedMoved    = "FR005"
+	refusedTerm     = "FR007"
+	refusedFence    = "FR008"
 )
 
 // ErrClaimed is a write whose idempotency claim was made before.
@@ -28,6 +30,12 @@ var ErrClaimed = errors.New("pgdb: claimed")
 
 // ErrMoved is a write that belongs to a part of the data which is not in this database.
 var ErrMoved = errors.New("pgdb: moved")
+
+// ErrTerm is a step of a mover in whose place another has come, ErrFenceOver one that came too late.
+var (
+	ErrTerm      = errors.New("pgdb: another mover has taken over")
+	ErrFenceOver = errors.New("pgdb: the fence is over")
+)
 
 // explain turns what the server says into what a caller may be told.
 func explain(ctx context.Context, err error) error {
@@ -57,12 +65,18 @@ func explain(ctx context.Context, err error) error {
 		return ErrClaimed
 	case refusedMoved:
 		return ErrMoved
+	case refusedTerm:
+		return ErrTerm
+	case refusedFence:
+		return ErrFenceOver
 	case refusedInvalid:
 		return freshet.Invalid(pg.Message, "%s", pg.Detail)
 	case "23505": // unique_violation: two writes at a time
 		return freshet.Conflict(conflictOf(pg.ConstraintName), "is taken")
 	case "22021", "22P05": // a NUL, which the database's text can't hold
 		return freshet.Invalid("text", "holds a character that can't be stored (U+0000)")
+	case lockTimeout:
+		return unavailable("other writes have been under way for too long", err)
 	case "25006": // read_only_sql_transaction
 		return unavailable("the store can't be written at the moment", err)
 	}
@@ -71,6 +85,15 @@ func explain(ctx context.Context, err error) error {
 		return unavailable("the store can't be used at the moment", err)
 	}
 	return err
+}
+
+// lockTimeout is lock_not_available.
+const lockTimeout = "55P03"
+
+// Waited reports whether an operation has ended because it would have waited longer for a lock than it may.
+func Waited(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == lockTimeout
 }
 
 // conflictOf is the field of a unique index, by its name: table_field.

@@ -83,6 +83,10 @@ func TestOpenExplains(t *testing.T) {
 			t.Errorf("%s: got %v, want a hint like %q", name, err, c.want)
 		}
 	}
+	defer pgdb.NeedVersion(990000)() // no older server is here, so the one that is has become too old
+	if _, err := pgdb.Open(t.Context(), plain(), pgdb.Options{}); err == nil || !strings.Contains(err.Error(), "99 or later is needed: upgrade the server") {
+		t.Errorf("a server that is too old: %v", err)
+	}
 }
 
 func TestMigrateTogether(t *testing.T) {
@@ -139,6 +143,37 @@ func TestErrorsThatCallersMayBeTold(t *testing.T) {
 	end()
 	if _, err := db.Write(ended, call("SELECT 1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
+	}
+}
+
+// A server whose disk is full answers all but writes, so whoever asks whether it is ready has it try.
+func TestADatabaseWithoutRoomIsNotReady(t *testing.T) {
+	db, _ := open(t, pgdb.Options{})
+	const full = "BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file: No space left on device'; END"
+	for _, sql := range []string{
+		"CREATE FUNCTION full_disk() RETURNS event_trigger LANGUAGE plpgsql AS $$ " + full + " $$",
+		"CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION full_disk()",
+	} {
+		if _, err := db.Write(t.Context(), call(sql)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Ready(t.Context()); err != nil {
+		t.Errorf("nothing has failed yet: %v", err)
+	}
+	if _, err := db.Write(t.Context(), call("DO $$ "+full+" $$")); freshet.CodeOf(err) != freshet.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+	if err := db.Ready(t.Context()); freshet.CodeOf(err) != freshet.CodeUnavailable {
+		t.Errorf("ready without room: %v", err)
+	}
+	if _, err := db.Write(t.Context(), call("DROP EVENT TRIGGER full_disk")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := db.Ready(t.Context()); err != nil {
+			t.Errorf("not ready although there is room again: %v", err)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ func (d *DB) Write(ctx context.Context, calls ...Call) (at position.Position, er
 	if readOnly(err) {
 		d.pool.Reset() // its connections lead to who was the primary
 	}
+	d.noteFull(err)
 	return at, explain(ctx, err)
 }
 
@@ -180,6 +181,7 @@ func (d *DB) Do(ctx context.Context, op func(pgx.Tx) error) (at position.Positio
 		if readOnly(err) {
 			d.pool.Reset()
 		}
+		d.noteFull(err)
 		return at, explain(ctx, err)
 	}
 	w, err := d.Where(ctx)

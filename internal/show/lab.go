@@ -39,8 +39,9 @@ type lab struct {
 	self     string // this program
 	progress io.Writer
 	details  []string
-	data     *dataset // the real network, once it is asked for
-	imported string   // a folder that holds it, once there is one
+	data     *dataset                          // the real network, once it is asked for
+	imported string                            // a folder that holds it, once there is one
+	storeOf  func(data string) (shards string) // nil: the embedded store in the folder
 	keep     bool
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -110,7 +111,7 @@ func (l *lab) launch(data, addr string, env ...string) (*node, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(l.bin, "serve", "--addr", addr, "--data", data)
-	cmd.Env, cmd.Dir = append(environment(), env...), l.dir
+	cmd.Env, cmd.Dir = append(l.environment(data), env...), l.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := startProcess(cmd)
 	if err != nil {
@@ -120,13 +121,16 @@ func (l *lab) launch(data, addr string, env ...string) (*node, error) {
 	return &node{process: p, url: "http://" + addr, data: data, log: log.Name()}, nil
 }
 
-// environment is ours without the settings of freshet.
-func environment() []string {
+// environment is ours without the settings of freshet, but for where the store of a data folder is.
+func (l *lab) environment(data string) []string {
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "FRESHET_") {
 			env = append(env, e)
 		}
+	}
+	if l.storeOf != nil && data != "" {
+		env = append(env, "FRESHET_STORE_SHARDS="+l.storeOf(data))
 	}
 	return env
 }
@@ -199,7 +203,11 @@ func (l *lab) freshet(ctx context.Context, args ...string) (result, error) {
 func (l *lab) freshetIn(ctx context.Context, in string, args ...string) (result, error) {
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(ctx, l.bin, args...)
-	cmd.Env, cmd.Dir, cmd.Stdin = environment(), l.dir, strings.NewReader(in)
+	data := ""
+	if at := slices.Index(args, "--data"); at >= 0 {
+		data = args[at+1]
+	}
+	cmd.Env, cmd.Dir, cmd.Stdin = l.environment(data), l.dir, strings.NewReader(in)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err := cmd.Run()
 	r := result{out: out.String(), errOut: errOut.String()}

@@ -101,7 +101,7 @@ func (l *lab) countFsyncs(ctx context.Context) (perFsync float64, err error) {
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(ctx, strace, "-f", "--seccomp-bpf", "-e", "trace=fsync,fdatasync", "-o", trace,
 		l.self, postWorker, dir, strconv.Itoa(posts))
-	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errOut, environment()
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errOut, l.environment("")
 	if err := cmd.Run(); err != nil {
 		if strings.Contains(errOut.String(), "strace:") {
 			l.detail("strace does not work here (%s): fsyncs are not counted, commits are", strings.TrimSpace(errOut.String()))

@@ -122,7 +122,7 @@ func (l *lab) killedImport(ctx context.Context, d *dataset, took time.Duration) 
 func (l *lab) killImport(data string, d *dataset, after time.Duration) (r importJSON, ended bool, err error) {
 	cmd := exec.Command(l.bin, "import", "--follows", d.follows, "--posts", d.posts, "--data", data, "--json")
 	out := new(lines)
-	cmd.Env, cmd.Stdout = environment(), out
+	cmd.Env, cmd.Stdout = l.environment(data), out
 	p, err := startProcess(cmd)
 	if err != nil {
 		return r, false, err

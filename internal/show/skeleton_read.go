@@ -165,7 +165,7 @@ func (l *lab) startBare(net *readNetwork, answers bareConfig, key string) (*side
 		return nil, err
 	}
 	cmd := exec.Command(l.self, bareServer)
-	cmd.Stdin, cmd.Env = bytes.NewReader(config), environment()
+	cmd.Stdin, cmd.Env = bytes.NewReader(config), l.environment("")
 	out := new(lines)
 	cmd.Stdout, cmd.Stderr = out, out
 	p, err := startProcess(cmd)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -164,58 +163,4 @@ func (w *storeWorld) joinedReads(ctx context.Context, l *lab) ([]ratio, error) {
 		return nil, err
 	}
 	return []ratio{against("64 gets joined / one by one", 2.5, joined, single)}, nil
-}
-
-// hotCounter compares likes of one post with the update that a counter without facts would be.
-func (w *storeWorld) hotCounter(ctx context.Context, l *lab) ([]ratio, error) {
-	l.say("hot counter")
-	post, err := w.hotPost(ctx)
-	if err != nil {
-		return nil, err
-	}
-	turns := size(20, 100) // of each user in a round; even, so that each round ends as it began
-	like := &contender{name: "likes", clients: manyClients, n: manyClients, worth: turns, do: func(ctx context.Context, i int) error {
-		for turn := range turns {
-			do := w.db.Like
-			if turn%2 == 1 {
-				do = w.db.Unlike
-			}
-			switch _, changed, _, err := do(ctx, w.actors[i], post, store.Write{}); {
-			case err != nil:
-				return err
-			case !changed:
-				return fmt.Errorf("turn %d of a user changed nothing", turn)
-			}
-		}
-		return nil
-	}}
-	var added atomic.Int64
-	plain := &contender{name: "UPDATE … + 1", clients: manyClients, n: manyClients, worth: turns, do: func(ctx context.Context, _ int) error {
-		for range turns {
-			if _, err := w.wide.Exec(ctx, "UPDATE freshet.post_counts SET comments = comments + 1 WHERE id = $1", int64(post)); err != nil {
-				return err
-			}
-			added.Add(1)
-		}
-		return nil
-	}}
-	if err := takeTurns(ctx, size(3, 9), like, plain); err != nil {
-		return nil, err
-	}
-	for _, actor := range w.actors { // so that there is something to count
-		if _, _, _, err := w.db.Like(ctx, actor, post, store.Write{}); err != nil {
-			return nil, err
-		}
-	}
-	counts, err := w.db.Counts(ctx, []freshet.ID{post})
-	if err != nil {
-		return nil, err
-	}
-	r := against("hot counter / UPDATE", 15, like, plain)
-	r.said += fmt.Sprintf("; likes are facts with their changes and share transactions; %d of %d likes and %d of %d updates counted; kill -9 not tried here",
-		counts[post].Likes, len(w.actors), counts[post].Comments, added.Load())
-	if counts[post].Likes != int64(len(w.actors)) || counts[post].Comments != added.Load() {
-		return nil, fmt.Errorf("the counter is wrong: %s", r.said)
-	}
-	return []ratio{r}, nil
 }

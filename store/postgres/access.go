@@ -61,7 +61,7 @@ func (d *DB) EndSession(ctx context.Context, user, id freshet.ID, w store.Write)
 
 // PurgeSessions removes what expired before a time.
 func (d *DB) PurgeSessions(ctx context.Context, before time.Time) (int, error) {
-	return d.purge(ctx, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)", before)
+	return d.purge(ctx, "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 AND NOT is_held(bucket_of(id)) LIMIT $2)", before)
 }
 
 const keyColumns = "id, name, hash, admin, created_at, revoked_at"
@@ -120,18 +120,20 @@ func (d *DB) SaveAnswer(ctx context.Context, id freshet.Idempotency, status int,
 			ON CONFLICT (key) DO UPDATE SET hash = excluded.hash, status = excluded.status, answer = excluded.answer`,
 		Args: []any{id.Key[:], id.Hash[:], d.db.Now(), status, answer},
 	})
-	return err
+	return portError(err)
 }
 
 // PurgeClaims removes what is older than a time.
 func (d *DB) PurgeClaims(ctx context.Context, before time.Time) (int, error) {
-	return d.purge(ctx, "DELETE FROM claims WHERE key IN (SELECT key FROM claims WHERE created_at < $1 LIMIT $2)", before)
+	return d.purge(ctx, `DELETE FROM claims WHERE key IN
+		(SELECT key FROM claims WHERE created_at < $1 AND NOT (subject <> 0 AND is_held(bucket_of(subject))) LIMIT $2)`, before)
 }
 
 // purgeChunk bounds how many rows one transaction of a purge removes.
 const purgeChunk = 1000
 
-// purge repeats a statement that removes up to purgeChunk rows until it finds fewer.
+// purge repeats a statement that removes up to purgeChunk rows until it finds fewer. It passes over those that can't be written
+// here at the moment.
 func (d *DB) purge(ctx context.Context, query string, before any) (total int, err error) {
 	for {
 		var n int
@@ -140,7 +142,7 @@ func (d *DB) purge(ctx context.Context, query string, before any) (total int, er
 			Args: []any{before, purgeChunk},
 			Scan: func(r pgx.Rows) error { return r.Scan(&n) },
 		}); err != nil {
-			return total, err
+			return total, portError(err)
 		}
 		if total += n; n < purgeChunk {
 			return total, nil
@@ -158,5 +160,5 @@ func (d *DB) Secret(ctx context.Context, name string) (secret []byte, err error)
 			SQL: "SELECT value FROM secrets WHERE name = $1", Args: []any{name},
 			Scan: func(r pgx.Rows) error { return r.Scan(&secret) },
 		})
-	return secret, err
+	return secret, portError(err)
 }

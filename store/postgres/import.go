@@ -4,30 +4,28 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshet/freshet"
-	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/store"
 )
 
 // ImportFollows loads one chunk of follows. What is followed already, and what a block forbids, is passed over.
 func (d *DB) ImportFollows(ctx context.Context, rows []store.ImportedFollow) (store.ImportCount, error) {
-	handles := make([]string, 0, 2*len(rows))
+	var handles []string
 	for i, r := range rows {
 		if handleKey(r.Follower) == handleKey(r.Followee) {
 			return store.ImportCount{}, fmt.Errorf("import follow %d: %w", i, freshet.Invalid("followee", "is the follower"))
 		}
-		handles = append(handles, r.Follower, r.Followee)
+		handles = unknown(unknown(handles, r.Follower, r.FollowerID), r.Followee, r.FolloweeID)
 	}
 	return d.importChunk(ctx, handles, func(c *chunk) error {
 		actors, targets := make([]int64, len(rows)), make([]int64, len(rows))
 		for i, r := range rows {
-			actors[i], targets[i] = c.users[handleKey(r.Follower)], c.users[handleKey(r.Followee)]
+			actors[i], targets[i] = c.user(r.Follower, r.FollowerID), c.user(r.Followee, r.FolloweeID)
 		}
 		return c.each("SELECT follower, followee FROM import_follows($1, $2, $3)", []any{actors, targets, d.db.Now()}, func(follower, followee int64) {
 			c.count.Follows++
@@ -39,23 +37,22 @@ func (d *DB) ImportFollows(ctx context.Context, rows []store.ImportedFollow) (st
 
 // ImportPosts loads one chunk of posts. What was imported before is passed over.
 func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.ImportCount, error) {
-	handles := make([]string, len(rows))
+	var handles []string
 	now := time.Now()
 	if at := d.db.Now(); at != nil {
 		now = *at
 	}
 	for i, r := range rows {
-		handles[i] = r.Author
-		// Rows of one time rise by a millisecond each, so an id may run ahead of the clock.
-		if r.Millis < 0 || r.Millis > freshet.Millis(now.Add(24*time.Hour)) {
-			return store.ImportCount{}, fmt.Errorf("import post %d: %w", i, freshet.Invalid("created_at", "is before 2000 or later than now"))
+		handles = unknown(handles, r.Author, r.AuthorID)
+		if err := r.Check(now); err != nil {
+			return store.ImportCount{}, fmt.Errorf("import post %d: %w", i, err)
 		}
 	}
 	return d.importChunk(ctx, handles, func(c *chunk) error {
 		n := len(rows)
 		authors, firsts, hashes, times, texts := make([]int64, n), make([]int64, n), make([][]byte, n), make([]time.Time, n), make([]string, n)
 		for i, r := range rows {
-			authors[i] = c.users[handleKey(r.Author)]
+			authors[i] = c.user(r.Author, r.AuthorID)
 			firsts[i] = int64(freshet.NewID(r.Millis, freshet.ID(authors[i]).Bucket(), 0))
 			hashes[i], times[i], texts[i] = rowHash(r), r.CreatedAt, r.Text
 		}
@@ -73,6 +70,22 @@ type chunk struct {
 	users   map[string]int64 // by handleKey
 	touched map[int64]bool
 	count   store.ImportCount
+}
+
+// unknown adds a handle that must be looked up.
+func unknown(handles []string, handle string, known freshet.ID) []string {
+	if known == 0 {
+		handles = append(handles, handle)
+	}
+	return handles
+}
+
+// user is the user of a handle that was looked up, unless it was known.
+func (c *chunk) user(handle string, known freshet.ID) int64 {
+	if known != 0 {
+		return int64(known)
+	}
+	return c.users[handleKey(handle)]
 }
 
 func (c *chunk) touch(id int64) { c.touched[id] = true }
@@ -113,11 +126,8 @@ func (d *DB) importChunk(ctx context.Context, handles []string, load func(*chunk
 		_, err := tx.Exec(ctx, "SELECT emit_change($1, 0, 0, $2)", int(store.Imported), numbers(count.Touched))
 		return err
 	})
-	if errors.Is(err, pgdb.ErrMoved) {
-		err = store.ErrMoved
-	}
 	if err != nil {
-		return store.ImportCount{}, err
+		return store.ImportCount{}, portError(err)
 	}
 	return count, nil
 }
@@ -137,6 +147,9 @@ func (c *chunk) findUsers(handles []string, now *time.Time) error {
 			return fmt.Errorf("import %q: %w", h, err)
 		}
 		names, keys, buckets = append(names, h), append(keys, key), append(buckets, int32(bucketOf(key)))
+	}
+	if len(names) == 0 { // all are known
+		return nil
 	}
 	rows, err := c.tx.Query(c.ctx, "SELECT handle, user_id, created FROM import_users($1, $2, $3, $4)", names, keys, buckets, now)
 	if err != nil {

@@ -17,7 +17,8 @@ type invariant struct {
 
 // invariants come in the order of mending: what has no owner goes first, then
 // mirrors follow their originals, then counters are counted. On a part what is
-// elsewhere is taken to be as it should.
+// elsewhere is taken to be as it should, and rows of buckets that are elsewhere
+// are nobody's: a move brings them, or has left them behind.
 var invariants = []invariant{
 	orphan("counters have their user", "user_counts", "id", "id", "users", "", 0, "DELETE FROM user_counts WHERE id = @subject"),
 	orphan("a user has counters", "users", "id", "id", "user_counts", "id", store.UserChanged,
@@ -58,7 +59,7 @@ var invariants = []invariant{
 	{
 		name: "followers mirror follows",
 		query: "SELECT f.follower, f.followee, " + orElsewhere(`SELECT count(*) FROM followers m
-			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower`, "f.followee") + ", 1, '' FROM follows f",
+			WHERE m.followee = f.followee AND m.id = f.id AND m.follower = f.follower`, "f.followee") + ", 1, '' FROM follows f WHERE " + isHere("f.follower"),
 		of: "f.follower",
 		mend: `INSERT INTO followers (followee, id, follower) SELECT followee, id, follower FROM follows
 			WHERE follower = @subject AND followee = @object AND NOT is_elsewhere(followee) ON CONFLICT DO NOTHING`,
@@ -67,7 +68,7 @@ var invariants = []invariant{
 	{
 		name: "each of followers is a follow",
 		query: "SELECT m.follower, m.followee, " + orElsewhere(`SELECT count(*) FROM follows f
-			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id`, "m.follower") + ", 1, '' FROM followers m",
+			WHERE f.follower = m.follower AND f.followee = m.followee AND f.id = m.id`, "m.follower") + ", 1, '' FROM followers m WHERE " + isHere("m.followee"),
 		of: "m.followee",
 		mend: `DELETE FROM followers WHERE followee = @object AND follower = @subject
 			AND id NOT IN (SELECT id FROM follows WHERE follower = @subject AND followee = @object)`,
@@ -76,7 +77,7 @@ var invariants = []invariant{
 	{
 		name: "blocked_by mirrors blocks",
 		query: "SELECT b.blocker, b.blocked, " + orElsewhere(`SELECT count(*) FROM blocked_by m
-			WHERE m.blocked = b.blocked AND m.blocker = b.blocker AND m.id = b.id`, "b.blocked") + ", 1, '' FROM blocks b",
+			WHERE m.blocked = b.blocked AND m.blocker = b.blocker AND m.id = b.id`, "b.blocked") + ", 1, '' FROM blocks b WHERE " + isHere("b.blocker"),
 		of: "b.blocker",
 		mend: `INSERT INTO blocked_by (blocked, blocker, id) SELECT blocked, blocker, id FROM blocks
 			WHERE blocker = @subject AND blocked = @object AND NOT is_elsewhere(blocked) ON CONFLICT (blocked, blocker) DO UPDATE SET id = excluded.id`,
@@ -85,7 +86,7 @@ var invariants = []invariant{
 	{
 		name: "each of blocked_by is a block",
 		query: "SELECT m.blocker, m.blocked, " + orElsewhere(`SELECT count(*) FROM blocks b
-			WHERE b.blocker = m.blocker AND b.blocked = m.blocked`, "m.blocker") + ", 1, '' FROM blocked_by m",
+			WHERE b.blocker = m.blocker AND b.blocked = m.blocked`, "m.blocker") + ", 1, '' FROM blocked_by m WHERE " + isHere("m.blocked"),
 		of: "m.blocked",
 		mend: `DELETE FROM blocked_by WHERE blocked = @object AND blocker = @subject
 			AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocker = @subject AND blocked = @object)`,
@@ -94,7 +95,8 @@ var invariants = []invariant{
 	{
 		name: "blocked users don't follow each other",
 		query: `SELECT b.blocker, b.blocked, (SELECT count(*) FROM follows f
-			WHERE (f.follower, f.followee) IN (VALUES (b.blocker, b.blocked), (b.blocked, b.blocker))), 0, '' FROM blocks b`,
+			WHERE (f.follower, f.followee) IN (VALUES (b.blocker, b.blocked), (b.blocked, b.blocker)) AND ` + isHere("f.follower") + `), 0, ''
+			FROM blocks b WHERE ` + isHere("b.blocker"),
 		of:   "b.blocker",
 		mend: "DELETE FROM follows WHERE (follower, followee) IN (VALUES (@subject, @object), (@object, @subject)) AND EXISTS (SELECT 1 FROM blocks WHERE blocker = @subject AND blocked = @object)",
 		kind: store.BlockChanged,
@@ -102,36 +104,36 @@ var invariants = []invariant{
 	{
 		name: "handles lead to users",
 		query: "SELECT h.user_id, 0, h.user_id, (h.pending OR " +
-			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND lower(u.handle) = h.handle", "h.user_id") + " > 0)::int * h.user_id, h.handle FROM handles h",
+			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND lower(u.handle) = h.handle", "h.user_id") + " > 0)::int * h.user_id, h.handle FROM handles h WHERE " + isHere("0"),
 		mend: "DELETE FROM handles WHERE handle = @text AND user_id = @subject AND NOT pending",
 	},
 	{
 		name:  "each user has the handle",
-		query: "SELECT u.id, 0, coalesce((SELECT user_id FROM handles h WHERE h.handle = lower(u.handle)), " + ifNoHome + ", 0), u.id, u.handle FROM users u",
+		query: "SELECT u.id, 0, coalesce(" + ifNoHome + ", (SELECT user_id FROM handles h WHERE h.handle = lower(u.handle)), 0), u.id, u.handle FROM users u WHERE " + isHere("u.id"),
 		of:    "u.id",
 		mend:  "INSERT INTO handles (handle, user_id) SELECT lower(handle), id FROM users WHERE id = @subject AND NOT is_elsewhere(0) ON CONFLICT DO NOTHING",
 	},
 	{
 		name: "refs lead to users",
 		query: "SELECT h.user_id, 0, h.user_id, (h.pending OR " +
-			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND u.ref = h.ref", "h.user_id") + " > 0)::int * h.user_id, h.ref FROM user_refs h",
+			orElsewhere("SELECT count(*) FROM users u WHERE u.id = h.user_id AND u.ref = h.ref", "h.user_id") + " > 0)::int * h.user_id, h.ref FROM user_refs h WHERE " + isHere("0"),
 		mend: "DELETE FROM user_refs WHERE ref = @text AND user_id = @subject AND NOT pending",
 	},
 	{
 		name:  "each user has the ref",
-		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce((SELECT user_id FROM user_refs h WHERE h.ref = u.ref), " + ifNoHome + ", 0) END, u.id, u.ref FROM users u",
+		query: "SELECT u.id, 0, CASE u.ref WHEN '' THEN u.id ELSE coalesce(" + ifNoHome + ", (SELECT user_id FROM user_refs h WHERE h.ref = u.ref), 0) END, u.id, u.ref FROM users u WHERE " + isHere("u.id"),
 		of:    "u.id",
 		mend:  "INSERT INTO user_refs (ref, user_id) SELECT ref, id FROM users WHERE id = @subject AND ref <> '' AND NOT is_elsewhere(0) ON CONFLICT DO NOTHING",
 	},
 	{
 		name:  "post refs lead to posts",
-		query: "SELECT h.post, h.author, h.post, coalesce((SELECT id FROM posts p WHERE p.id = h.post AND p.author = h.author AND p.ref = h.ref), 0), h.ref FROM post_refs h",
+		query: "SELECT h.post, h.author, h.post, coalesce((SELECT id FROM posts p WHERE p.id = h.post AND p.author = h.author AND p.ref = h.ref), 0), h.ref FROM post_refs h WHERE " + isHere("h.author"),
 		of:    "h.author",
 		mend:  "DELETE FROM post_refs WHERE author = @object AND ref = @text AND post = @subject",
 	},
 	{
 		name:  "each post has the ref",
-		query: "SELECT p.id, p.author, CASE p.ref WHEN '' THEN p.id ELSE coalesce((SELECT post FROM post_refs h WHERE h.author = p.author AND h.ref = p.ref), 0) END, p.id, p.ref FROM posts p",
+		query: "SELECT p.id, p.author, CASE p.ref WHEN '' THEN p.id ELSE coalesce((SELECT post FROM post_refs h WHERE h.author = p.author AND h.ref = p.ref), 0) END, p.id, p.ref FROM posts p WHERE " + isHere("p.id"),
 		of:    "p.author",
 		mend:  "INSERT INTO post_refs (author, ref, post) SELECT author, ref, id FROM posts WHERE id = @subject AND ref <> '' ON CONFLICT DO NOTHING",
 	},
@@ -139,7 +141,7 @@ var invariants = []invariant{
 		// Hours are purged and the total is not, so it may be more.
 		name: "views are no fewer than those of hours",
 		query: `SELECT h.post, 0, (coalesce((SELECT views FROM post_views v WHERE v.post = h.post), 0) >= sum(h.views))::int, 1, ''
-			FROM post_view_hours h GROUP BY h.post`,
+			FROM post_view_hours h WHERE ` + isHere("h.post") + ` GROUP BY h.post`,
 		mend: `INSERT INTO post_views AS v (post, views) SELECT post, sum(views) FROM post_view_hours WHERE post = @subject GROUP BY post
 			ON CONFLICT (post) DO UPDATE SET views = greatest(v.views, excluded.views)`,
 	},
@@ -154,9 +156,29 @@ var invariants = []invariant{
 // ifNoHome stands for who has a user's name, where names are elsewhere.
 const ifNoHome = "(SELECT u.id FROM elsewhere WHERE bucket = 0)"
 
+// isHere is whether the bucket of an id is here.
+func isHere(id string) string {
+	return "NOT EXISTS (SELECT FROM elsewhere e WHERE e.bucket = bucket_of(" + id + "))"
+}
+
 // orElsewhere is what a query counts, or 1 where that is none and an id is elsewhere.
 func orElsewhere(count, id string) string {
 	return "coalesce(nullif((" + count + "), 0), (SELECT count(*) FROM elsewhere e WHERE e.bucket = bucket_of(" + id + ")))"
+}
+
+// placeOf is the column whose bucket a row lies in.
+func placeOf(table string) string {
+	switch table {
+	case "likes", "post_views", "post_view_hours", "post_readers":
+		return "post"
+	case "follows":
+		return "follower"
+	case "blocks":
+		return "blocker"
+	case "mutes":
+		return "muter"
+	}
+	return "id"
 }
 
 // orphan wants a row of table owners for the owner that each row names. Its
@@ -165,7 +187,7 @@ func orphan(name, table, owner, subject, owners, of string, kind store.ChangeKin
 	inv := invariant{
 		name: name,
 		query: "SELECT t." + subject + ", t." + owner + ", (EXISTS (SELECT 1 FROM " + owners + " o WHERE o.id = t." + owner + ")" +
-			" OR EXISTS (SELECT FROM elsewhere e WHERE e.bucket = bucket_of(t." + owner + ")))::int, 1, '' FROM " + table + " t",
+			" OR EXISTS (SELECT FROM elsewhere e WHERE e.bucket = bucket_of(t." + owner + ")))::int, 1, '' FROM " + table + " t WHERE " + isHere("t."+placeOf(table)),
 		mend: mend,
 		kind: kind,
 	}
@@ -178,7 +200,7 @@ func orphan(name, table, owner, subject, owners, of string, kind store.ChangeKin
 func counter(column, table, of, count string, kind store.ChangeKind) invariant {
 	return invariant{
 		name:   column + " equals facts",
-		query:  "SELECT t.id, 0, t." + column + ", " + count + ", '' FROM " + table + " t",
+		query:  "SELECT t.id, 0, t." + column + ", " + count + ", '' FROM " + table + " t WHERE " + isHere("t.id"),
 		of:     "t." + of,
 		lock:   "SELECT FROM " + table + " WHERE id = @subject FOR NO KEY UPDATE",
 		mend:   "UPDATE " + table + " AS t SET " + column + " = " + count + " WHERE id = @subject",

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -154,7 +155,7 @@ func (c *coalescer) write(batch []*reaction) {
 	ctx, cancel := context.WithTimeout(context.Background(), coalescedFor)
 	defer cancel()
 	i := 0
-	at, err := c.db.Write(ctx, pgdb.Call{
+	call := pgdb.Call{
 		SQL:   "SELECT missing, likes, changed FROM like_many($1, $2, $3, $4)",
 		Args:  []any{c.on, actors, posts, c.db.Now()},
 		Begin: func() { i = 0 },
@@ -163,9 +164,13 @@ func (c *coalescer) write(batch []*reaction) {
 			i++
 			return rows.Scan(&r.missing, &r.count, &r.changed)
 		},
-	})
+	}
+	at, err := c.db.Write(ctx, call)
+	if errors.Is(err, pgdb.ErrMoved) { // a bucket was fenced, or left, while it was under way: now that is seen of each post
+		at, err = c.db.Write(ctx, call)
+	}
 	for _, r := range batch {
-		if r.at, r.err = at, err; err == nil {
+		if r.at, r.err = at, portError(err); err == nil {
 			r.reading.Report(nil, position.Token{at})
 		}
 		close(r.done)

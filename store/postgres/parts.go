@@ -49,6 +49,7 @@ func (d *DB) CredentialsOf(ctx context.Context, user freshet.ID) (freshet.Creden
 // halves is the query for each kind of half. IS TRUE keeps the planner from a join, which would lose the order of the index.
 func halves(table, here, there string) string {
 	return "SELECT " + here + ", " + there + ", id FROM " + table + " WHERE " + here + " >= $1 AND (" + here + ", " + there + ") > ($1, $2)" +
+		" AND (bucket_of(" + here + ") NOT IN (SELECT bucket FROM elsewhere)) IS TRUE" +
 		" AND (bucket_of(" + there + ") IN (SELECT bucket FROM elsewhere)) IS TRUE ORDER BY " + here + ", " + there + " LIMIT $3"
 }
 
@@ -67,15 +68,15 @@ func (d *DB) Halves(ctx context.Context, q store.HalfQuery) ([]store.Half, error
 	}, halvesOf[[2]bool{q.Blocks, q.Mirror}], int64(q.After.Here), int64(q.After.There), q.Limit)
 }
 
-// Pending lists mirrors that were written here and not settled, oldest first.
+// Pending lists mirrors that were written here and not settled, oldest first. Those of actors who are elsewhere are listed there.
 func (d *DB) Pending(ctx context.Context, to store.Buckets, limit int) ([]store.Mirror, error) {
 	return list(ctx, d, func(r pgx.Rows) (m store.Mirror, err error) {
 		var also []int64
 		err = r.Scan((*int64)(&m.ID), &m.Kind, (*int64)(&m.Actor), (*int64)(&m.Target), (*int64)(&m.Edge), &also)
 		m.Also = toIDs(also)
 		return m, err
-	}, `SELECT id, kind, actor, target, edge, also FROM mirrors WHERE kind = 5 OR (bucket_of(target) = ANY ($1::integer[]))
-		ORDER BY seq LIMIT $2`, list32(to.List()), limit)
+	}, `SELECT id, kind, actor, target, edge, also FROM mirrors WHERE (kind = 5 OR bucket_of(target) = ANY ($1::integer[]))
+		AND NOT is_elsewhere(actor) ORDER BY seq, id LIMIT $2`, list32(to.List()), limit)
 }
 
 // Apply makes the other halves of mirrors, each once.

@@ -15,7 +15,8 @@
 // microsecond. A text can't hold U+0000: that is refused as invalid.
 //
 // A database can hold some of the buckets, beside others that hold the rest ([store.Part]; migrations/00006_parts.sql and those
-// after it). A write looks at which buckets are elsewhere only where it misses a row, so one that holds all pays nothing.
+// after it), and give them away or take them while they are in use ([store.BucketMover]; migrations/00010_moves.sql). In one that
+// holds all, a write looks into an empty table for where its users are: some microseconds.
 //
 // It is not a cache and filters nothing: what one user may see of another is decided by package social.
 package postgres
@@ -51,6 +52,7 @@ type DB struct {
 	comments *joiner[freshet.Comment]
 	likes    *coalescer
 	unlikes  *coalescer
+	drops    dropping
 }
 
 var (
@@ -59,6 +61,8 @@ var (
 	_ store.Importer   = (*DB)(nil)
 	_ store.Verifier   = (*DB)(nil)
 	_ store.ChangeFeed = (*DB)(nil)
+
+	_ store.BucketMover = (*DB)(nil)
 )
 
 //go:embed migrations/*.sql
@@ -156,18 +160,25 @@ func (d *DB) write(ctx context.Context, w store.Write, functions ...pgdb.Call) (
 		calls = append(calls, pgdb.Call{SQL: "SELECT keep_claim($1)", Args: []any{id.Key[:]}})
 	}
 	at, err := d.db.Write(ctx, calls...)
-	switch {
-	case errors.Is(err, pgdb.ErrClaimed):
-		return nil, store.ErrClaimed
-	case errors.Is(err, pgdb.ErrMoved):
-		return nil, store.ErrMoved
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, portError(err)
 	}
 	if emitted {
 		d.db.Emitted()
 	}
 	return position.Token{at}, nil
+}
+
+// portError is what the ports call what the database has refused.
+func portError(err error) error {
+	for refused, told := range map[error]error{
+		pgdb.ErrClaimed: store.ErrClaimed, pgdb.ErrMoved: store.ErrMoved, pgdb.ErrTerm: store.ErrTerm, pgdb.ErrFenceOver: store.ErrFenceOver,
+	} {
+		if errors.Is(err, refused) {
+			return told
+		}
+	}
+	return err
 }
 
 // row is the Scan of a call that returns one row.

@@ -63,7 +63,7 @@ func (d *DB) check(ctx context.Context, sample int) (checked int, found []broken
 				if inv.of == "" {
 					continue
 				}
-				query, args = query+" WHERE "+inv.of+" = ANY ($1::bigint[])", []any{users}
+				query, args = query+" AND "+inv.of+" = ANY ($1::bigint[])", []any{users}
 			}
 			rows, err := tx.Query(ctx, query, args...)
 			if err != nil {
@@ -133,7 +133,7 @@ func (d *DB) mend(ctx context.Context, all []broken) error {
 			}
 			return nil
 		}); err != nil {
-			return err
+			return portError(err)
 		}
 	}
 	return nil

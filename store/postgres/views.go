@@ -24,7 +24,7 @@ func (d *DB) CountViews(ctx context.Context, b store.ViewBatch) error {
 	for part, posts := 1, b.Posts; part == 1 || len(posts) > 0; part++ {
 		n := min(viewsAtOnce, len(posts))
 		if _, err := d.db.Do(ctx, func(tx pgx.Tx) error { return countPart(ctx, tx, b.Journal, b.Seq, part, posts[:n], buckets) }); err != nil {
-			return err
+			return portError(err)
 		}
 		posts = posts[n:]
 	}
@@ -193,5 +193,5 @@ func (d *DB) PostStats(ctx context.Context, post freshet.ID, from freshet.Hour, 
 // PurgeViewHours removes hours before one.
 func (d *DB) PurgeViewHours(ctx context.Context, before freshet.Hour) (int, error) {
 	return d.purge(ctx, `DELETE FROM post_view_hours WHERE (post, hour) IN
-		(SELECT post, hour FROM post_view_hours WHERE hour < $1 LIMIT $2)`, int64(before))
+		(SELECT post, hour FROM post_view_hours WHERE hour < $1 AND NOT is_held(bucket_of(post)) LIMIT $2)`, int64(before))
 }

@@ -42,6 +42,7 @@ import (
 // Node is one server: a primary or a replica, which it is can change.
 type Node interface {
 	store.Part
+	store.BucketMover
 	store.Importer
 	store.Verifier
 	// Where is how far the node is, and whether it takes writes.
@@ -96,6 +97,8 @@ var (
 	_ store.Part     = (*Store)(nil)
 	_ store.Importer = (*Store)(nil)
 	_ store.Verifier = (*Store)(nil)
+
+	_ store.BucketMover = (*Store)(nil)
 )
 
 // node is what is known of a Node.

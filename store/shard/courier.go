@@ -170,12 +170,14 @@ func (c *courier) read(r *round, pending []store.Mirror, applied []store.Applied
 	return done, undo
 }
 
-// sweep carries what nobody carries.
+// sweep carries what nobody carries, and looks where the buckets are.
 func (s *Store) sweep() {
 	ticker := time.NewTicker(s.options.Sweep)
 	defer ticker.Stop()
+	var seen uint64 // the plan of a move, as it was last seen
+	var since time.Time
 	for {
-		if err := s.deliver(s.ctx); err != nil && s.ctx.Err() == nil {
+		if err := errors.Join(s.Refresh(s.ctx), s.deliver(s.ctx), s.watchMove(s.ctx, &seen, &since)); err != nil && s.ctx.Err() == nil {
 			s.options.Log.WarnContext(s.ctx, "follows and blocks can't be carried to another part of the store", "error", err)
 		}
 		select {

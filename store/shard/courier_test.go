@@ -112,18 +112,18 @@ func (w *world) until(what string, done func() bool) {
 	}
 }
 
-// TestAFollowDoesNotWaitForAPartThatIsDown: it is acknowledged, with the token of its own half, and carried when the part is back.
+// TestAFollowDoesNotWaitForAPartThatIsDown: it is acknowledged, with the token of the directory and its own half, and carried when the part is back.
 func TestAFollowDoesNotWaitForAPartThatIsDown(t *testing.T) {
 	w := openWorld(t, shard.Options{Sweep: 5 * time.Millisecond})
 	w.gates[1].shut.Store(true)
 	changed, at, err := w.Follow(t.Context(), w.near, w.far, store.Write{})
-	if err != nil || !changed || len(at) != 1 {
+	if err != nil || !changed || len(at) != 2 {
 		t.Fatalf("follow: %v, %v, %v", changed, at, err)
 	}
 	w.counted(w.near, 0, 1)
 	w.counted(w.far, 0, 0)
 	other := w.userOn(0, "other")
-	if changed, at, err := w.Follow(t.Context(), w.near, other, store.Write{}); err != nil || !changed || len(at) != 1 {
+	if changed, at, err := w.Follow(t.Context(), w.near, other, store.Write{}); err != nil || !changed || len(at) != 2 {
 		t.Errorf("a follow on one part: %v, %v, %v", changed, at, err)
 	}
 	w.gates[1].shut.Store(false)
@@ -133,8 +133,8 @@ func TestAFollowDoesNotWaitForAPartThatIsDown(t *testing.T) {
 		return len(edges) == 1
 	})
 	w.counted(w.far, 1, 0)
-	if changed, at, err := w.Unfollow(t.Context(), w.near, w.far, store.Write{}); err != nil || !changed || len(at) != 2 {
-		t.Errorf("unfollow: %v, %v, %v, want a token of both parts", changed, at, err)
+	if changed, at, err := w.Unfollow(t.Context(), w.near, w.far, store.Write{}); err != nil || !changed || len(at) != 3 {
+		t.Errorf("unfollow: %v, %v, %v, want a token of the directory and both parts", changed, at, err)
 	}
 	w.counted(w.far, 0, 0)
 	w.agrees()

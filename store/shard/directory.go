@@ -6,24 +6,48 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
 // directory is a [store.Directory] with what is asked of it often.
 type directory struct {
 	store.Directory
+	at      position.Position
 	buckets []store.Buckets // of each part
 	missing store.Buckets   // on no part: the directory and the parts disagree
 }
 
 func newDirectory(d store.Directory, parts int) *directory {
-	out := &directory{Directory: d, buckets: make([]store.Buckets, parts)}
+	out := &directory{Directory: d, at: d.Position(), buckets: make([]store.Buckets, parts)}
 	for bucket, owner := range d.Owners {
 		out.buckets[owner].Add(bucket)
 	}
 	return out
+}
+
+// owner is the part that has the bucket of an id.
+func (d *directory) owner(id freshet.ID) int { return int(d.Owners[id.Bucket()]) }
+
+// split groups ids by the part that has them.
+func (d *directory) split(ids []freshet.ID) [][]freshet.ID {
+	groups := make([][]freshet.ID, len(d.buckets))
+	for _, id := range ids {
+		i := d.owner(id)
+		groups[i] = append(groups[i], id)
+	}
+	return groups
+}
+
+// since is where a part must have come to be read.
+func (d *directory) since(part int) (at position.Position) {
+	if part < len(d.Since) {
+		at = d.Since[part]
+	}
+	return at
 }
 
 // nowhere is an error where a bucket is on no part.
@@ -50,14 +74,12 @@ func (s *Store) readDirectory(ctx context.Context) error {
 		}
 		systems[i] = system
 	}
-	d, err := s.home().Directory(ctx)
+	d, err := s.lastDirectory(ctx, systems)
 	if err == nil && d.Epoch == 0 {
 		d, err = s.spread(ctx, systems)
 	}
-	if err == nil && len(d.Parts) < len(systems) && slices.Equal(d.Parts, systems[:len(d.Parts)]) {
-		if err = s.empty(ctx, len(d.Parts)); err == nil { // parts were added, without buckets
-			d, err = s.keep(ctx, store.Directory{Epoch: d.Epoch + 1, Parts: systems, Owners: d.Owners})
-		}
+	if err == nil && !slices.Equal(d.Parts, systems) {
+		d, err = s.change(ctx, d, systems)
 	}
 	if err != nil {
 		return fmt.Errorf("open shards: %w", err)
@@ -67,6 +89,55 @@ func (s *Store) readDirectory(ctx context.Context) error {
 			hexes(d.Parts), hexes(systems))
 	}
 	return s.check(ctx, newDirectory(d, len(s.parts)))
+}
+
+// lastDirectory reads the directory at home. The first part is home unless it was: then its directory names who is now.
+func (s *Store) lastDirectory(ctx context.Context, systems []uint64) (d store.Directory, err error) {
+	for at, hops := 0, 0; hops <= len(systems); hops++ {
+		next, err := s.parts[at].Directory(ctx)
+		if err != nil || next.Epoch <= d.Epoch {
+			return d, err
+		}
+		d = next
+		home := slices.Index(systems, d.Parts[d.Home()])
+		if home == at {
+			return d, nil
+		}
+		if home < 0 {
+			return d, fmt.Errorf("the database that has the directory (%016x) is not among store.shards", d.Parts[d.Home()])
+		}
+		at = home
+	}
+	return d, nil
+}
+
+// change is a directory for other parts than it names: without those that have no buckets any more, and with new ones, empty, at the
+// end. Where that does not make them those that are given it is left as it is.
+func (s *Store) change(ctx context.Context, d store.Directory, systems []uint64) (store.Directory, error) {
+	next := store.Directory{Epoch: d.Epoch + 1}
+	place := make([]uint16, len(d.Parts))
+	for i, system := range d.Parts {
+		if !slices.Contains(systems, system) && !slices.Contains(d.Owners[:], uint16(i)) {
+			continue
+		}
+		place[i] = uint16(len(next.Parts))
+		next.Parts = append(next.Parts, system)
+		if i < len(d.Since) {
+			next.Since = append(next.Since, d.Since[i])
+		}
+	}
+	known := len(next.Parts)
+	if known > len(systems) || !slices.Equal(next.Parts, systems[:known]) {
+		return d, nil
+	}
+	for bucket, owner := range d.Owners {
+		next.Owners[bucket] = place[owner]
+	}
+	next.Parts = systems
+	if err := s.empty(ctx, known); err != nil {
+		return d, err
+	}
+	return s.keep(ctx, next)
 }
 
 func hexes(systems []uint64) string {
@@ -80,7 +151,7 @@ func hexes(systems []uint64) string {
 // spread makes the first directory.
 func (s *Store) spread(ctx context.Context, systems []uint64) (d store.Directory, err error) {
 	d = store.Directory{Epoch: 1, Parts: systems}
-	users, err := s.home().ListUsers(ctx, 0, 1)
+	users, err := s.parts[0].ListUsers(ctx, 0, 1)
 	if err != nil {
 		return d, err
 	}
@@ -98,9 +169,10 @@ func (s *Store) spread(ctx context.Context, systems []uint64) (d store.Directory
 // keep keeps a directory, unless another process was sooner with one: then that counts. The parts hear of it afterwards (see
 // check), from whoever opens them.
 func (s *Store) keep(ctx context.Context, d store.Directory) (store.Directory, error) {
-	err := s.home().SetDirectory(ctx, d)
+	home := s.parts[d.Home()]
+	err := home.SetDirectory(ctx, d)
 	if freshet.CodeOf(err) == freshet.CodeConflict {
-		return s.home().Directory(ctx)
+		return home.Directory(ctx)
 	}
 	return d, err
 }
@@ -144,23 +216,51 @@ func (s *Store) check(ctx context.Context, d *directory) error {
 			}
 		}
 	}
-	if err := d.nowhere(); err != nil {
-		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", err)
-	}
+	now := time.Now()
+	s.looked.Store(&now)
 	s.dir.Store(d)
+	if d.missing.Len() == 0 {
+		return nil
+	}
+	switch m, _, err := s.plan(ctx); {
+	case err != nil:
+		return fmt.Errorf("open shards: %w", err)
+	case m != nil && !m.Step.ended(): // they are between two parts: whoever goes on with the move brings them there
+		d.missing = store.Buckets{}
+	default:
+		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", d.nowhere())
+	}
 	return nil
 }
+
+// directoryTrust is for how long a directory is gone by without being looked at again. A part keeps for longer than that what has
+// left it (see [Store.Move]).
+const directoryTrust = 5 * time.Second
+
+// doubts reports whether the directory was not looked at for long.
+func (s *Store) doubts() bool { return time.Since(*s.looked.Load()) > directoryTrust }
 
 // refresh reads the directory again, unless somebody has done so since old.
 func (s *Store) refresh(ctx context.Context, old *directory) error {
 	if s.dir.Load() != old {
 		return nil
 	}
-	d, err := s.home().Directory(ctx)
-	if err != nil {
-		return fmt.Errorf("read the directory: %w", err)
+	began, d := time.Now(), old.Directory
+	for hops := 0; hops <= len(s.parts); hops++ { // home may have moved, more than once
+		next, err := s.parts[d.Home()].Directory(ctx)
+		if err != nil {
+			return fmt.Errorf("read the directory: %w", err)
+		}
+		if next.Epoch <= d.Epoch {
+			break
+		}
+		if len(next.Parts) != len(s.parts) {
+			return fmt.Errorf("the directory (epoch %d) names %d parts, not %d: restart with the store.shards of the others", next.Epoch, len(next.Parts), len(s.parts))
+		}
+		d = next
 	}
-	if d.Epoch > old.Epoch && len(d.Parts) == len(s.parts) {
+	s.looked.Store(&began)
+	if d.Epoch > old.Epoch {
 		s.dir.CompareAndSwap(old, newDirectory(d, len(s.parts)))
 	}
 	return nil
@@ -168,6 +268,9 @@ func (s *Store) refresh(ctx context.Context, old *directory) error {
 
 // Directory says which part has which bucket, as this process knows it.
 func (s *Store) Directory() store.Directory { return s.dir.Load().Directory }
+
+// Refresh reads the directory again, for whoever has heard that buckets have moved.
+func (s *Store) Refresh(ctx context.Context) error { return s.refresh(ctx, s.dir.Load()) }
 
 // ByName spreads users over all buckets by their handle, or ref where they have none.
 func ByName(u freshet.NewUser) int {

@@ -43,6 +43,6 @@ func Example() {
 	post, _, _ := db.CreatePost(ctx, freshet.NewPost{Author: zoe.ID, Text: "hello"}, store.Write{})
 	home, _ := db.Home(ctx, ada.ID, 0, 50)
 	owners := db.Directory().Owners
-	fmt.Println(owners[ada.ID.Bucket()], owners[zoe.ID.Bucket()], len(token), home[0].ID == post.ID)
-	// Output: 0 1 2 true
+	fmt.Println(owners[ada.ID.Bucket()], owners[zoe.ID.Bucket()], len(token), home[0].ID == post.ID) // of both parts, and the directory
+	// Output: 0 1 3 true
 }

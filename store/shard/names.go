@@ -48,7 +48,7 @@ func (s *Store) CreateUser(ctx context.Context, u freshet.NewUser, w store.Write
 		}
 		u := u
 		u.Handle = c.Handle
-		err = s.on(ctx, c.User, func(p store.Part) (err error) {
+		err = s.made(ctx, c.User, &at, func(p store.Part) (err error) {
 			user, at, err = p.CreateNamed(ctx, c.User, u, w)
 			return err
 		})
@@ -77,7 +77,11 @@ func (s *Store) claimNew(ctx context.Context, bucket int, u freshet.NewUser) (c 
 func (s *Store) claim(ctx context.Context, c store.NameClaim) error {
 	began := time.Now()
 	for {
-		taken, err := s.home().ClaimNames(ctx, c)
+		var taken []store.Name
+		err := s.on(ctx, homeID, func(p store.Part) (err error) {
+			taken, err = p.ClaimNames(ctx, c)
+			return err
+		})
 		if err != nil || len(taken) == 0 {
 			return err
 		}
@@ -99,7 +103,7 @@ func (s *Store) claim(ctx context.Context, c store.NameClaim) error {
 // contest fails with a conflict on the name that is somebody else's, and sees to it that one that nobody will have is free.
 func (s *Store) contest(ctx context.Context, c store.NameClaim, patient bool) error {
 	if c.Ref != "" {
-		n, err := s.home().RefOf(ctx, c.Ref)
+		n, err := s.refOf(ctx, c.Ref)
 		if err == nil {
 			err = s.decide(ctx, c, n, store.NameClaim{ID: n.Claim, User: n.User, Ref: c.Ref}, patient)
 		}
@@ -110,7 +114,7 @@ func (s *Store) contest(ctx context.Context, c store.NameClaim, patient bool) er
 	if c.Handle == "" {
 		return nil
 	}
-	n, err := s.home().NameOf(ctx, c.Handle)
+	n, err := s.nameOf(ctx, c.Handle)
 	if err == nil {
 		err = s.decide(ctx, c, n, store.NameClaim{ID: n.Claim, User: n.User, Handle: c.Handle}, patient)
 	}
@@ -150,8 +154,10 @@ func (s *Store) decide(ctx context.Context, c store.NameClaim, n store.Name, oth
 		return err
 	}
 	kept := field == "ref" && ref == other.Ref || field == "handle" && nameKey(handle) == nameKey(other.Handle)
-	_, err = s.home().SettleNames(ctx, other, kept)
-	return err
+	return s.on(ctx, homeID, func(p store.Part) error {
+		_, err := p.SettleNames(ctx, other, kept)
+		return err
+	})
 }
 
 // settle ends a claim after the write that it was for. Where nobody knows whether that was made the claim stays pending.
@@ -162,7 +168,11 @@ func (s *Store) settle(ctx context.Context, c store.NameClaim, failed error) (po
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), followPatience)
 	defer cancel()
-	at, err := s.home().SettleNames(ctx, c, kept)
+	var at position.Token
+	err := s.made(ctx, homeID, &at, func(p store.Part) (err error) {
+		at, err = p.SettleNames(ctx, c, kept)
+		return err
+	})
 	if err != nil {
 		s.options.Log.WarnContext(ctx, "a handle stays pending until somebody asks for it", "user", c.User, "error", err)
 		at = nil
@@ -237,7 +247,7 @@ func (s *Store) UpsertUser(ctx context.Context, u freshet.NewUser, w store.Write
 // UpdateUser changes what a user says of itself.
 func (s *Store) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserPatch, w store.Write) (user freshet.User, at position.Token, err error) {
 	if p.Handle == nil {
-		err = s.on(ctx, id, func(part store.Part) (err error) {
+		err = s.made(ctx, id, &at, func(part store.Part) (err error) {
 			user, at, err = part.UpdateUser(ctx, id, p, w)
 			return err
 		})
@@ -273,7 +283,7 @@ func (s *Store) rename(ctx context.Context, id freshet.ID, p freshet.UserPatch, 
 	if err != nil {
 		return user, nil, s.orClaimed(ctx, w, err)
 	}
-	err = s.on(ctx, id, func(part store.Part) (err error) {
+	err = s.made(ctx, id, &at, func(part store.Part) (err error) {
 		user, at, err = part.UpdateNamed(ctx, id, p, c.ID, w)
 		return err
 	})
@@ -284,15 +294,23 @@ func (s *Store) rename(ctx context.Context, id freshet.ID, p freshet.UserPatch, 
 	return user, at.Merge(settled), err
 }
 
+func (s *Store) nameOf(ctx context.Context, handle string) (store.Name, error) {
+	return readOn(ctx, s, homeID, func(p store.Part) (store.Name, error) { return p.NameOf(ctx, handle) })
+}
+
+func (s *Store) refOf(ctx context.Context, ref string) (store.Name, error) {
+	return readOn(ctx, s, homeID, func(p store.Part) (store.Name, error) { return p.RefOf(ctx, ref) })
+}
+
 // UserByHandle finds a user by handle, without regard to case.
 func (s *Store) UserByHandle(ctx context.Context, handle string) (freshet.ID, error) {
-	n, err := s.home().NameOf(ctx, handle)
+	n, err := s.nameOf(ctx, handle)
 	return s.named(ctx, n, err, func(u freshet.User) bool { return nameKey(u.Handle) == nameKey(handle) })
 }
 
 // UserByRef finds a user by the host product's own id.
 func (s *Store) UserByRef(ctx context.Context, ref string) (freshet.ID, error) {
-	n, err := s.home().RefOf(ctx, ref)
+	n, err := s.refOf(ctx, ref)
 	return s.named(ctx, n, err, func(u freshet.User) bool { return u.Ref == ref })
 }
 
@@ -317,5 +335,5 @@ func (s *Store) Credentials(ctx context.Context, handle string) (c freshet.Crede
 	if err != nil {
 		return c, err
 	}
-	return s.part(id).CredentialsOf(ctx, id)
+	return readOn(ctx, s, id, func(p store.Part) (freshet.Credentials, error) { return p.CredentialsOf(ctx, id) })
 }

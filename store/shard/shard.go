@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -52,7 +53,8 @@ const (
 	withdrawalPatience = 10 * time.Second
 	// movedPatience is how long a write waits for a bucket that is on its way.
 	movedPatience = 5 * time.Second
-	movedPause    = 2 * time.Millisecond
+	// movedPause is how long it waits before it looks for the first time where the bucket is now, movedPauseMost before later ones.
+	movedPause, movedPauseMost = 2 * time.Millisecond, 10 * time.Millisecond
 )
 
 // Store implements [store.Store] and [store.Verifier] on parts. Methods are safe for concurrent use.
@@ -60,8 +62,10 @@ type Store struct {
 	parts    []store.Part
 	options  Options
 	dir      atomic.Pointer[directory]
-	couriers [][]*courier // from, to
-	erasures []erasures   // by from
+	looked   atomic.Pointer[time.Time] // when the directory was read last
+	couriers [][]*courier              // from, to
+	erasures []erasures                // by from
+	driving  atomic.Bool               // this process drives a move
 
 	ctx     context.Context // ends with the store
 	stop    context.CancelFunc
@@ -128,27 +132,38 @@ func (s *Store) start(run func()) bool {
 // Parts are the parts, home first.
 func (s *Store) Parts() []store.Part { return s.parts }
 
-func (s *Store) home() store.Part { return s.parts[0] }
+// homeID is an id in the bucket of home.
+const homeID freshet.ID = 0
 
 // owner is the part that has the bucket of an id.
-func (s *Store) owner(id freshet.ID) int { return int(s.dir.Load().Owners[id.Bucket()]) }
+func (s *Store) owner(id freshet.ID) int { return s.dir.Load().owner(id) }
 
-// part is owner for a read.
-func (s *Store) part(id freshet.ID) store.Part { return s.parts[s.owner(id)] }
+// made is on for a write with a token, which then bears the directory too: whoever has seen the write goes by no earlier one.
+func (s *Store) made(ctx context.Context, id freshet.ID, at *position.Token, write func(store.Part) error) error {
+	var by *directory
+	err := s.on(ctx, id, func(p store.Part) error {
+		by = s.dir.Load()
+		return write(p)
+	})
+	if err == nil {
+		*at = at.Raise(by.at)
+	}
+	return err
+}
 
 // on runs a write where a bucket is. While the bucket is on its way to another part, the write waits.
 func (s *Store) on(ctx context.Context, id freshet.ID, write func(store.Part) error) error {
 	began, pause := time.Now(), movedPause
 	for {
 		dir := s.dir.Load()
-		err := write(s.parts[dir.Owners[id.Bucket()]])
+		err := write(s.parts[dir.owner(id)])
 		if !errors.Is(err, store.ErrMoved) {
 			return err
 		}
 		if time.Since(began) > movedPatience {
 			return &freshet.Error{
 				Code: freshet.CodeUnavailable, Message: "this part of the data is being moved", RetryAfter: time.Second,
-				NotMade: true, Err: fmt.Errorf("bucket %d is not on part %d: %w", id.Bucket(), dir.Owners[id.Bucket()], err),
+				NotMade: true, Err: fmt.Errorf("bucket %d is not on part %d: %w", id.Bucket(), dir.owner(id), err),
 			}
 		}
 		if err := s.refresh(ctx, dir); err != nil {
@@ -156,7 +171,7 @@ func (s *Store) on(ctx context.Context, id freshet.ID, write func(store.Part) er
 		}
 		select {
 		case <-time.After(pause):
-			pause = min(2*pause, 50*time.Millisecond)
+			pause = min(2*pause, movedPauseMost)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

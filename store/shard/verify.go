@@ -68,7 +68,8 @@ func (s *Store) agree(ctx context.Context, blocks bool) (checked int, found []st
 
 // halves adds each original and takes away each mirror: what is left has no other half.
 func (s *Store) halves(ctx context.Context, blocks bool, left map[pair]int) (checked int, err error) {
-	for _, p := range s.parts {
+	dir := s.dir.Load()
+	for i, p := range s.parts {
 		for _, mirror := range []bool{false, true} {
 			q := store.HalfQuery{Blocks: blocks, Mirror: mirror, Limit: halvesPage}
 			for page := make([]store.Half, halvesPage); len(page) == halvesPage; {
@@ -76,6 +77,9 @@ func (s *Store) halves(ctx context.Context, blocks bool, left map[pair]int) (che
 					return checked, err
 				}
 				for _, h := range page {
+					if dir.owner(h.Here) != i { // on its way from one part to another: it counts where its user is
+						continue
+					}
 					f, by := pair{h.Here, h.There, h.Edge}, 1
 					if mirror {
 						f, by = pair{h.There, h.Here, h.Edge}, -1

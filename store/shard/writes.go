@@ -15,7 +15,7 @@ import (
 // EraseUser removes a user and all that the user wrote, on every part.
 func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (gone store.Erased, at position.Token, err error) {
 	var from int
-	err = s.on(ctx, id, func(p store.Part) (err error) {
+	err = s.made(ctx, id, &at, func(p store.Part) (err error) {
 		from = s.owner(id)
 		gone, at, err = p.EraseUser(ctx, id, w)
 		return err
@@ -53,7 +53,7 @@ func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (go
 
 // erasing is nil where a user's part has erased it and others are still to be told: who was told to try again is.
 func (s *Store) erasing(ctx context.Context, id freshet.ID, absent error) error {
-	pending, err := s.part(id).Pending(ctx, store.AllBuckets(), carriedMost)
+	pending, err := s.parts[s.owner(id)].Pending(ctx, store.AllBuckets(), carriedMost)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Store) exist(ctx context.Context, user, at freshet.ID) error {
 	if s.owner(user) == s.owner(at) {
 		return nil
 	}
-	users, err := s.part(user).Users(ctx, []freshet.ID{user})
+	users, err := s.Users(ctx, []freshet.ID{user})
 	switch {
 	case freshet.CodeOf(err) == freshet.CodeUnavailable:
 		return nil
@@ -101,7 +101,7 @@ func (s *Store) relate(ctx context.Context, actor, target freshet.ID, w store.Wr
 	if err := s.exist(ctx, target, actor); err != nil {
 		return false, nil, err
 	}
-	err = s.on(ctx, actor, func(p store.Part) (err error) {
+	err = s.made(ctx, actor, &at, func(p store.Part) (err error) {
 		changed, at, err = op(p, ctx, actor, target, w)
 		return err
 	})
@@ -194,7 +194,7 @@ func (s *Store) Unmute(ctx context.Context, actor, target freshet.ID, w store.Wr
 
 // CreatePost is made on the author's part.
 func (s *Store) CreatePost(ctx context.Context, p freshet.NewPost, w store.Write) (out freshet.Post, at position.Token, err error) {
-	err = s.on(ctx, p.Author, func(part store.Part) (err error) {
+	err = s.made(ctx, p.Author, &at, func(part store.Part) (err error) {
 		out, at, err = part.CreatePost(ctx, p, w)
 		return err
 	})
@@ -203,7 +203,7 @@ func (s *Store) CreatePost(ctx context.Context, p freshet.NewPost, w store.Write
 
 // EditPost is made on the post's part.
 func (s *Store) EditPost(ctx context.Context, author, post freshet.ID, p freshet.PostPatch, w store.Write) (out freshet.Post, at position.Token, err error) {
-	err = s.on(ctx, post, func(part store.Part) (err error) {
+	err = s.made(ctx, post, &at, func(part store.Part) (err error) {
 		out, at, err = part.EditPost(ctx, author, post, p, w)
 		return err
 	})
@@ -212,7 +212,7 @@ func (s *Store) EditPost(ctx context.Context, author, post freshet.ID, p freshet
 
 // DeletePost is made on the post's part.
 func (s *Store) DeletePost(ctx context.Context, author, post freshet.ID, w store.Write) (at position.Token, err error) {
-	err = s.on(ctx, post, func(part store.Part) (err error) {
+	err = s.made(ctx, post, &at, func(part store.Part) (err error) {
 		at, err = part.DeletePost(ctx, author, post, w)
 		return err
 	})
@@ -235,7 +235,7 @@ func (s *Store) like(ctx context.Context, actor, post freshet.ID, w store.Write,
 	if err := s.exist(ctx, actor, post); err != nil {
 		return 0, false, nil, err
 	}
-	err = s.on(ctx, post, func(p store.Part) (err error) {
+	err = s.made(ctx, post, &at, func(p store.Part) (err error) {
 		n, changed, at, err = op(p, ctx, actor, post, w)
 		return err
 	})
@@ -247,7 +247,7 @@ func (s *Store) CreateComment(ctx context.Context, c freshet.NewComment, w store
 	if err := s.exist(ctx, c.Author, c.Post); err != nil {
 		return out, nil, err
 	}
-	err = s.on(ctx, c.Post, func(p store.Part) (err error) {
+	err = s.made(ctx, c.Post, &at, func(p store.Part) (err error) {
 		out, at, err = p.CreateComment(ctx, c, w)
 		return err
 	})
@@ -256,7 +256,7 @@ func (s *Store) CreateComment(ctx context.Context, c freshet.NewComment, w store
 
 // DeleteComment is made on the part of the post, whose bucket the comment bears.
 func (s *Store) DeleteComment(ctx context.Context, actor, comment freshet.ID, w store.Write) (out freshet.Comment, at position.Token, err error) {
-	err = s.on(ctx, comment, func(p store.Part) (err error) {
+	err = s.made(ctx, comment, &at, func(p store.Part) (err error) {
 		out, at, err = p.DeleteComment(ctx, actor, comment, w)
 		return err
 	})
@@ -265,26 +265,30 @@ func (s *Store) DeleteComment(ctx context.Context, actor, comment freshet.ID, w 
 
 // CountViews adds to each part what was seen of its posts, and at last to home, which knows by that that all have the batch.
 func (s *Store) CountViews(ctx context.Context, b store.ViewBatch) error {
-	groups := make([][]store.ViewedPost, len(s.parts))
+	groups, dir := make([][]store.ViewedPost, len(s.parts)), s.dir.Load()
+	home := dir.Home()
 	for _, v := range b.Posts {
-		i := s.owner(v.Post)
+		i := dir.owner(v.Post)
 		groups[i] = append(groups[i], v)
 	}
 	err := s.each(func(i int, p store.Part) error {
-		if i == 0 || len(groups[i]) == 0 {
+		if i == home || len(groups[i]) == 0 {
 			return nil
 		}
 		return p.CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[i]})
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.parts[home].CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[home]})
 	}
-	return s.home().CountViews(ctx, store.ViewBatch{Journal: b.Journal, Seq: b.Seq, Posts: groups[0]})
+	if errors.Is(err, store.ErrMoved) {
+		err = &freshet.Error{Code: freshet.CodeUnavailable, Message: "a part of the posts is being moved", RetryAfter: time.Second, Err: err}
+	}
+	return err
 }
 
 // CreateSession is made on the user's part.
 func (s *Store) CreateSession(ctx context.Context, n freshet.Session, w store.Write) (out freshet.Session, at position.Token, err error) {
-	err = s.on(ctx, n.User, func(p store.Part) (err error) {
+	err = s.made(ctx, n.User, &at, func(p store.Part) (err error) {
 		out, at, err = p.CreateSession(ctx, n, w)
 		return err
 	})
@@ -301,7 +305,7 @@ func (s *Store) EndSession(ctx context.Context, user, id freshet.ID, w store.Wri
 	if id.Bucket() != user.Bucket() {
 		return out, nil, freshet.NotFound("session") // it is nobody's, or another's
 	}
-	err = s.on(ctx, user, func(p store.Part) (err error) {
+	err = s.made(ctx, user, &at, func(p store.Part) (err error) {
 		out, at, err = p.EndSession(ctx, user, id, w)
 		return err
 	})
@@ -309,22 +313,33 @@ func (s *Store) EndSession(ctx context.Context, user, id freshet.ID, w store.Wri
 }
 
 // CreateKey is made at home.
-func (s *Store) CreateKey(ctx context.Context, k freshet.APIKey) (freshet.APIKey, error) {
-	return s.home().CreateKey(ctx, k)
+func (s *Store) CreateKey(ctx context.Context, k freshet.APIKey) (out freshet.APIKey, err error) {
+	err = s.on(ctx, homeID, func(p store.Part) (err error) {
+		out, err = p.CreateKey(ctx, k)
+		return err
+	})
+	return out, err
 }
 
 // RevokeKey is made at home.
-func (s *Store) RevokeKey(ctx context.Context, name string, at time.Time) (freshet.APIKey, error) {
-	return s.home().RevokeKey(ctx, name, at)
+func (s *Store) RevokeKey(ctx context.Context, name string, at time.Time) (out freshet.APIKey, err error) {
+	err = s.on(ctx, homeID, func(p store.Part) (err error) {
+		out, err = p.RevokeKey(ctx, name, at)
+		return err
+	})
+	return out, err
 }
 
 // SaveAnswer keeps the answer beside the claim, on whichever part that is; at home where there is none.
 func (s *Store) SaveAnswer(ctx context.Context, id freshet.Idempotency, status int, answer []byte) error {
-	at, _, err := s.claimed(ctx, id.Key)
+	at, c, err := s.claimed(ctx, id.Key)
 	if err != nil {
 		return err
 	}
-	return s.parts[max(at, 0)].SaveAnswer(ctx, id, status, answer)
+	if at >= 0 && c.Subject == 0 { // it lies wherever the request was made
+		return s.parts[at].SaveAnswer(ctx, id, status, answer)
+	}
+	return s.on(ctx, c.Subject, func(p store.Part) error { return p.SaveAnswer(ctx, id, status, answer) })
 }
 
 // purge removes from every part and tells how many.
@@ -357,8 +372,12 @@ func (s *Store) PurgeViewHours(ctx context.Context, before freshet.Hour) (int, e
 }
 
 // Secret is kept at home.
-func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
-	return s.home().Secret(ctx, name)
+func (s *Store) Secret(ctx context.Context, name string) (secret []byte, err error) {
+	err = s.on(ctx, homeID, func(p store.Part) (err error) {
+		secret, err = p.Secret(ctx, name)
+		return err
+	})
+	return secret, err
 }
 
 // claimed finds the part that knows an idempotency key: the one whose write was made under it, if there is one; -1: none.

@@ -34,8 +34,8 @@ func (d *DB) SetDirectory(ctx context.Context, dir store.Directory) error {
 		if err != nil {
 			return err
 		}
-		if uint64(last)+1 != dir.Epoch {
-			return freshet.Conflict("epoch", "is not one above that of the last directory")
+		if uint64(last) >= dir.Epoch {
+			return freshet.Conflict("epoch", "is not above that of the last directory")
 		}
 		if err := t.exec("DELETE FROM directory"); err != nil {
 			return err

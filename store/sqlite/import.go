@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/litedb"
@@ -99,9 +98,12 @@ func (c *chunk) touch(id freshet.ID, by counters) {
 	c.touched[id] = n
 }
 
-// user finds the user of a handle or makes it.
-func (c *chunk) user(handle string) (freshet.ID, error) {
-	if id, known := c.users[handle]; known {
+// user finds the user of a handle or makes it, unless the id is known.
+func (c *chunk) user(handle string, known freshet.ID) (freshet.ID, error) {
+	if known != 0 {
+		return known, c.needUsers(known)
+	}
+	if id, met := c.users[handle]; met {
 		return id, nil
 	}
 	id, found, err := c.number("SELECT user FROM handles WHERE handle = ?", handleKey(handle))
@@ -124,11 +126,11 @@ func (c *chunk) user(handle string) (freshet.ID, error) {
 }
 
 func (c *chunk) follow(row store.ImportedFollow) error {
-	follower, err := c.user(row.Follower)
+	follower, err := c.user(row.Follower, row.FollowerID)
 	if err != nil {
 		return err
 	}
-	followee, err := c.user(row.Followee)
+	followee, err := c.user(row.Followee, row.FolloweeID)
 	if err != nil {
 		return err
 	}
@@ -154,14 +156,12 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 }
 
 func (c *chunk) post(row store.ImportedPost) error {
-	author, err := c.user(row.Author)
+	author, err := c.user(row.Author, row.AuthorID)
 	if err != nil {
 		return err
 	}
-	// Rows of one time rise by a millisecond each, so an id may run ahead of the
-	// clock; far ahead it would take all later ids with it.
-	if row.Millis < 0 || row.Millis > freshet.Millis(c.Now().Add(24*time.Hour)) {
-		return freshet.Invalid("created_at", "is before 2000 or later than now")
+	if err := row.Check(c.Now()); err != nil {
+		return err
 	}
 	id, err := c.freeID(row.Millis, author.Bucket())
 	if err != nil {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/store"
@@ -80,7 +81,12 @@ func testHomeMoves(x *moves) {
 	_, err = p.CreateKey(x.ctx, freshet.APIKey{Name: "ci", Hash: hash(10)})
 	x.code(err, freshet.CodeConflict)
 	x.drop(1000)
-	x.same("left", x.everything(0), []string(nil))
+	for _, row := range x.everything(0) {
+		// The batches of views may stay: a part that keeps other buckets needs those that it has added itself.
+		if !strings.HasPrefix(row, store.JournalsTable.String()) {
+			x.Errorf("%s is left", row)
+		}
+	}
 }
 
 // notHome wants a part to refuse what belongs to home.

@@ -1,0 +1,249 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
+	"github.com/freshet/freshet/store"
+)
+
+const (
+	// fenceLease is for how long a source waits for its mover before it takes writes again.
+	fenceLease = 2 * time.Second
+	// fewChanges is how many a source may have left over when it is fenced, so that the pause is short.
+	fewChanges = 100
+	// catchUpRounds bounds how often is looked for that few.
+	catchUpRounds = 1000
+	// maxSkew is how far the clocks of two parts may be apart: ids of a bucket rise over its moves.
+	maxSkew = 250 * time.Millisecond
+)
+
+var errAborted = errors.New("the move was aborted")
+
+// change has another part own the leg's buckets. Before the source has given them away an error leaves all as it was; after that it is
+// tried again until it is done.
+func (d *driver) change(ctx context.Context, from, to int) error {
+	source, target := d.s.mover(from), d.s.mover(to)
+	left, err := d.elsewhere(ctx, from)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if !left {
+		if d.m.Abort && from == d.m.leg().From {
+			return errAborted
+		}
+		if err := d.catchUp(ctx, source, target); err != nil {
+			return err
+		}
+		if began, err = d.leave(ctx, source, target); err != nil {
+			return errors.Join(err, d.lift(ctx, source, target))
+		}
+	}
+	return d.arrive(ctx, from, to, began)
+}
+
+// elsewhere reports whether a part has given the leg's buckets away, or not got them yet.
+func (d *driver) elsewhere(ctx context.Context, part int) (bool, error) {
+	b, err := d.s.parts[part].Elsewhere(ctx)
+	return b.Has(d.m.leg().Buckets.List()[0]), err
+}
+
+// catchUp takes changes over until few are left.
+func (d *driver) catchUp(ctx context.Context, source, target store.BucketMover) error {
+	for range catchUpRounds {
+		n, err := d.drain(ctx, source, target)
+		if err != nil || n <= fewChanges {
+			return err
+		}
+		if err := d.alive(ctx); err != nil {
+			return err
+		}
+	}
+	return errors.New("changes come sooner than they can be copied")
+}
+
+// lift ends both fences where the source has not left.
+func (d *driver) lift(ctx context.Context, source, target store.BucketMover) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceLease)
+	defer cancel()
+	_, err := source.Fence(ctx, d.m.Term, 0)
+	_, err2 := target.Fence(ctx, d.m.Term, 0)
+	return errors.Join(err, err2)
+}
+
+// leave stops writes on the source, takes the last changes over, and has the source give the buckets away. The pause began when it says.
+func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (began time.Time, err error) {
+	there, err := target.Fence(ctx, d.m.Term, 2*fenceLease)
+	if err != nil {
+		return began, fmt.Errorf("fence the target: %w", err)
+	}
+	asked := time.Now()
+	if err := d.erasuresAgree(ctx, target); err != nil {
+		return began, err
+	}
+	began = time.Now()
+	here, err := source.Fence(ctx, d.m.Term, fenceLease)
+	if err != nil {
+		return began, fmt.Errorf("fence the source: %w", err)
+	}
+	ahead := here.Sub(there) - time.Since(asked)
+	if ahead > maxSkew {
+		return began, fmt.Errorf("the clock of shard %d is %v ahead of shard %d's: ids would go back. Set the clocks", d.m.leg().From, ahead.Round(time.Millisecond), d.m.To)
+	}
+	if err := d.drainAll(ctx, source, target); err != nil {
+		return began, err
+	}
+	if ahead > 0 {
+		time.Sleep(ahead)
+	}
+	if _, err := source.Leave(ctx, d.m.Term); err != nil {
+		return began, fmt.Errorf("give the buckets away: %w", err)
+	}
+	return began, nil
+}
+
+// erasuresAgree fails where the target, which is fenced, knows of an erasure that is still on its way to the source.
+func (d *driver) erasuresAgree(ctx context.Context, target store.BucketMover) error {
+	ended := make(map[freshet.ID]bool)
+	for after := int64(0); ; {
+		noted, err := target.Noted(ctx, after, drainPage)
+		if err != nil {
+			return err
+		}
+		for _, c := range noted.Changes {
+			for _, row := range slices.Concat(c.Rows, c.Gone) {
+				if c.Table == store.EndedTable {
+					ended[freshet.ID(row[0].(int64))] = true
+				}
+			}
+		}
+		if len(noted.Notes) < drainPage {
+			break
+		}
+		after = noted.Notes[len(noted.Notes)-1]
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	open, err := d.s.openErasures(ctx)
+	if err != nil {
+		return err
+	}
+	for _, user := range open {
+		if ended[user] {
+			return fmt.Errorf("the erasure of user %s is on its way to other shards", user)
+		}
+	}
+	return nil
+}
+
+// drainAll takes over all that is noted on a source that stands still.
+func (d *driver) drainAll(ctx context.Context, source, target store.BucketMover) error {
+	for after := int64(0); ; {
+		noted, err := source.Noted(ctx, after, drainPage)
+		if err != nil || len(noted.Notes) == 0 {
+			return err
+		}
+		if err := d.put(ctx, target, noted); err != nil {
+			return err
+		}
+		if len(noted.Notes) < drainPage {
+			return nil
+		}
+		after = noted.Notes[len(noted.Notes)-1]
+	}
+}
+
+// arrive goes on where the source has left: the target takes the buckets, and the directory says so.
+func (d *driver) arrive(ctx context.Context, from, to int, began time.Time) error {
+	source, target := d.s.mover(from), d.s.mover(to)
+	away, err := d.elsewhere(ctx, to)
+	if err != nil {
+		return err
+	}
+	if away { // what was put there before the source left may be lost, if the target has been
+		if time.Since(began) > fenceLease {
+			began = time.Now()
+		}
+		if err := d.drainAll(ctx, source, target); err != nil {
+			return err
+		}
+	}
+	at, err := target.Join(ctx, d.m.Term)
+	if err != nil {
+		return fmt.Errorf("take the buckets: %w", err)
+	}
+	if err := d.direct(ctx, to, at); err != nil {
+		return fmt.Errorf("say in the directory where the buckets are: %w", err)
+	}
+	d.m.Pause = max(d.m.Pause, time.Since(began))
+	return nil
+}
+
+// direct has the directory say that a part owns the leg's buckets, and where that must have come to be read.
+func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
+	for {
+		old := d.s.dir.Load()
+		next := old.Directory
+		next.Epoch++
+		moved := false
+		for _, bucket := range d.m.leg().Buckets.List() {
+			moved = moved || int(next.Owners[bucket]) != to
+			next.Owners[bucket] = uint16(to)
+		}
+		if !moved {
+			return nil
+		}
+		next.Since = make([]position.Position, len(next.Parts))
+		copy(next.Since, old.Since)
+		if p := at.At(next.Parts[to]); !p.IsZero() {
+			next.Since[to] = p
+		}
+		err := d.keepDirectory(ctx, old, &next)
+		if freshet.CodeOf(err) == freshet.CodeConflict { // somebody else has changed it
+			if err := d.s.refresh(ctx, old); err != nil {
+				return err
+			}
+			if d.s.dir.Load() == old {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.s.dir.CompareAndSwap(old, newDirectory(next, len(d.s.parts)))
+		return nil
+	}
+}
+
+// keepDirectory keeps a directory at home. Where home moves, the plan goes there first, and the old one is left with where to ask.
+func (d *driver) keepDirectory(ctx context.Context, old *directory, next *store.Directory) error {
+	if old.Home() != next.Home() {
+		home := d.s.mover(next.Home())
+		_, version, err := home.MovePlan(ctx)
+		if err != nil {
+			return err
+		}
+		if err := home.SetMovePlan(ctx, d.m.encode(), version+1); err != nil {
+			return err
+		}
+		d.version = version + 1
+		err = d.s.parts[next.Home()].SetDirectory(ctx, *next)
+		if freshet.CodeOf(err) == freshet.CodeConflict { // perhaps by a driver that died just after
+			if there, readErr := d.s.parts[next.Home()].Directory(ctx); readErr == nil && there.Owners == next.Owners {
+				*next, err = there, nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return d.s.parts[old.Home()].SetDirectory(ctx, *next)
+}
