@@ -17,11 +17,14 @@ import (
 // which it closes at the end of the test that they were opened for; both are also a [store.BucketMover], and need not be of the
 // same engine. What package shard does with them, this suite does by hand. After each test no mirror is left, the halves agree,
 // and a part that can verify itself must find nothing. The next test goes on with the same parts, other buckets and users of its
-// own, unless it wants the parts empty.
+// own, unless it wants the parts empty. Under -short it looks at what is concurrent, and little else.
 func RunMoves(t *testing.T, open func(t *testing.T) (from, to store.Part)) {
 	var shared *stage
 	var absent []string
 	for _, c := range moveCases {
+		if testing.Short() && !c.short {
+			continue
+		}
 		if shared == nil && !c.empty {
 			shared = newStage(t, open, store.Buckets{})
 		}
@@ -51,6 +54,7 @@ type moveCase struct {
 	name  string
 	test  func(*moves)
 	empty bool // wants new parts, of which the first one has all buckets
+	short bool // is for the race pass too; the others do one thing after the other
 }
 
 var moveCases = slices.Concat(copyCases, noteCases, fenceCases, joinCases, randomMoveCases, homeMoveCases)

@@ -6,9 +6,9 @@ import (
 )
 
 var copyCases = []moveCase{
-	{name: "RowsComeOverAsTheyAre", test: testRowsComeOver},
+	{name: "RowsComeOverAsTheyAre", test: testRowsComeOver, short: true},
 	{name: "WhatIsDroppedIsAllOfThatAndNothingElse", test: testDropRows},
-	{name: "TheChangeFeedHearsOfTheBucketsAlone", test: testMoveFeed},
+	{name: "TheChangeFeedHearsOfTheBucketsAlone", test: testMoveFeed, short: true},
 	{name: "AMoveGoesThereAndBack", test: testThereAndBackAgain},
 	{name: "AMoverThatTakesOverBeginsAnew", test: testMoverAgain},
 	{name: "AMoveThatIsGivenUpLeavesNothing", test: testMoveGivenUp},

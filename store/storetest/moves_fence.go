@@ -11,7 +11,7 @@ import (
 
 var fenceCases = []moveCase{
 	{name: "WritesAreRefusedWhereTheBucketsAreNot", test: testWritesRefused},
-	{name: "AFenceEndsByItself", test: testFenceEnds},
+	{name: "AFenceEndsByItself", test: testFenceEnds, short: true},
 	{name: "AFenceIsLifted", test: testFenceLifted},
 	{name: "ErasuresWaitForAFence", test: testFencedErasures},
 	{name: "AnOldMoverIsRefused", test: testTerms},

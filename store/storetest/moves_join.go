@@ -17,7 +17,10 @@ var joinCases = []moveCase{
 
 func testStrangersOfTarget(x *moves) {
 	s := x.scene()
+	x.carry() // an erasure that the target knows by its copy alone is yet to be made there
 	x.copy()
+	x.at[0].verify()
+	x.at[1].verify() // a copy is no damage
 	rows := x.everything(1)
 	p, w := x.p[1], store.Write{}
 	x.at[1].follow(s.t, s.b)

@@ -10,7 +10,7 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-var randomMoveCases = []moveCase{{name: "NothingIsLostWhateverIsWritten", test: testRandomMove}}
+var randomMoveCases = []moveCase{{name: "NothingIsLostWhateverIsWritten", test: testRandomMove, short: true}}
 
 // testRandomMove writes at random on the source while rows are copied and notes brought over.
 func testRandomMove(x *moves) {
