@@ -17,12 +17,13 @@ import (
 type directory struct {
 	store.Directory
 	at      position.Position
+	seen    position.Token  // of whoever has read by it
 	buckets []store.Buckets // of each part
 	missing store.Buckets   // on no part: the directory and the parts disagree
 }
 
 func newDirectory(d store.Directory, parts int) *directory {
-	out := &directory{Directory: d, at: d.Position(), buckets: make([]store.Buckets, parts)}
+	out := &directory{Directory: d, at: d.Position(), seen: position.Token{d.Position()}, buckets: make([]store.Buckets, parts)}
 	for bucket, owner := range d.Owners {
 		out.buckets[owner].Add(bucket)
 	}
@@ -43,11 +44,11 @@ func (d *directory) split(ids []freshet.ID) [][]freshet.ID {
 }
 
 // since is where a part must have come to be read.
-func (d *directory) since(part int) (at position.Position) {
-	if part < len(d.Since) {
-		at = d.Since[part]
+func (d *directory) since(part int) position.Token {
+	if part < len(d.Since) && !d.Since[part].IsZero() {
+		return position.Token(d.Since[part : part+1])
 	}
-	return at
+	return nil
 }
 
 // nowhere is an error where a bucket is on no part.
