@@ -41,7 +41,7 @@ func (c *call) readAtToken() {
 		asking, cancel := context.WithTimeout(ctx, lastTokenWithin)
 		defer cancel()
 		last, err := c.api.tokens.Last(asking, clientOf(c.who))
-		if err != nil || len(last) == 0 {
+		if last = c.api.ours(last); err != nil || len(last) == 0 {
 			c.api.counters.tokensMissed.Add(1)
 			ctx, c.reading = position.WithLatest(ctx, nil)
 			c.context = cache.Fresh(ctx)

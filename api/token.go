@@ -73,6 +73,18 @@ func (a *API) inCookie(r *http.Request, name string) position.Token {
 	return t
 }
 
+// ours is a token without what it says of systems that the store has left: no cache and no replica ever reaches that.
+func (a *API) ours(t position.Token) position.Token {
+	if a.options.Systems == nil {
+		return t
+	}
+	left := func(p position.Position) bool { return !slices.Contains(a.options.Systems, p.System) }
+	if !slices.ContainsFunc(t, left) {
+		return t
+	}
+	return slices.DeleteFunc(slices.Clone(t), left)
+}
+
 // known recognises the token that was handed out last.
 func (a *API) known(text string) (position.Token, bool) {
 	last := a.sealed.Load()

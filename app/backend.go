@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,14 +17,9 @@ import (
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/jobs"
-	jobspg "github.com/freshet/freshet/jobs/postgres"
-	jobsqlite "github.com/freshet/freshet/jobs/sqlite"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
-	"github.com/freshet/freshet/store/postgres"
-	"github.com/freshet/freshet/store/replica"
 	"github.com/freshet/freshet/store/shard"
-	"github.com/freshet/freshet/store/sqlite"
 )
 
 // records is what every store can do.
@@ -36,113 +30,137 @@ type records interface {
 
 // backend is the store as the configuration chooses it, and what comes with it.
 type backend struct {
-	store    records
-	feeds    []store.ChangeFeed // of each shard
-	consumer string             // the name under which this node follows them
-	backups  store.Backupper    // nil: the store has means of its own
-	newJobs  func(jobs.Options, map[string]jobs.Handler) jobs.Engine
-	position func() position.Token // up to where the store has committed, as far as is known without asking
-	database io.Closer
-	shards   []*pgShard // of PostgreSQL
+	store     records
+	databases []*database
+	file      *litedb.DB   // the store, where it is one file; else nil
+	feeds     []follow     // of each database
+	split     *shard.Store // the store, where it has several parts
+	systems   []uint64     // whose positions the tokens of clients bear
+	opened    io.Closer
 }
 
-// pgShard is one of the servers' databases. What must be where writes are (jobs, the change feed) has a pool that finds the
-// primary by itself; reads and writes go by the router where there are replicas.
-type pgShard struct {
-	primary *pgdb.DB
-	direct  *postgres.DB   // by that pool
-	router  *replica.Store // nil: no replicas
+// shared reports whether other programs may write to the store.
+func (b *backend) shared() bool {
+	return slices.ContainsFunc(b.databases, func(d *database) bool { return d.file == nil })
 }
 
-func (n *Node) openStore(ctx context.Context) error {
-	if len(n.cfg.Store.Shards) > 0 {
-		return n.openPostgres(ctx)
+// directory is the position of the directory that this node goes by; zero where the store has one part.
+func (b *backend) directory() position.Position {
+	if b.split == nil {
+		return position.Position{}
 	}
-	return n.openEmbedded(ctx)
+	d := b.split.Directory()
+	return d.Position()
 }
 
-func (n *Node) openEmbedded(ctx context.Context) (err error) {
-	n.file, err = litedb.Open(ctx, filepath.Join(n.cfg.Data, databaseFile), litedb.Options{
-		Migrations: schema(),
-		GroupMax:   n.cfg.Store.GroupMax,
-		Readers:    n.cfg.Store.Readers,
-		Now:        n.opts.Now,
-	})
-	if err != nil {
-		return err
+// position is how far the store has committed, as far as is known without asking.
+func (b *backend) position() (at position.Token) {
+	if b.file != nil { // asked by every request
+		return position.Token{b.file.Position()}
 	}
-	n.serveFile(n.file)
-	return nil
-}
-
-// serveFile has the node work on an embedded store that is open; who opened it closes it.
-func (n *Node) serveFile(file *litedb.DB) {
-	db := sqlite.New(file)
-	n.backend = backend{
-		store: db, feeds: []store.ChangeFeed{db}, consumer: feedConsumer, backups: db,
-		position: func() position.Token { return position.Token{file.Position()} },
-		newJobs:  func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine { return jobsqlite.New(file, o, h) },
+	for _, d := range b.databases {
+		at = at.Raise(d.known())
 	}
+	return at.Raise(b.directory())
 }
 
-// openPostgres works on the servers of the configuration.
-func (n *Node) openPostgres(ctx context.Context) (err error) {
-	b := backend{consumer: feedConsumer}
+// newJobs makes the engine of all parts.
+func (b *backend) newJobs(o jobs.Options, h map[string]jobs.Handler) jobs.Engine {
+	if len(b.databases) == 1 {
+		return b.databases[0].jobs(o, h)
+	}
+	var all jobs.Joined
+	for _, d := range b.databases {
+		all = append(all, d.jobs(o, h))
+	}
+	return all
+}
+
+// shardsOf are the parts of the store that a configuration names.
+func shardsOf(cfg *config.Config) config.Shards {
+	if len(cfg.Store.Shards) == 0 {
+		return config.Embedded()
+	}
+	return cfg.Store.Shards
+}
+
+func (n *Node) openStore(ctx context.Context) (err error) {
 	var opened closers
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close())
 		}
 	}()
-	var parts []store.Part
-	for i, c := range n.cfg.Store.Shards {
-		s, part, err := n.openShard(ctx, c, &opened)
+	var databases []*database
+	shards := shardsOf(n.cfg)
+	for i, c := range shards {
+		d, err := n.openDatabase(ctx, c, &opened)
 		if err != nil {
-			return shardError(err, i, len(n.cfg.Store.Shards))
+			return shardError(err, i, len(shards))
 		}
-		b.shards, b.feeds, parts = append(b.shards, s), append(b.feeds, s.direct), append(parts, part)
+		databases = append(databases, d)
+	}
+	if n.backend, err = n.newBackend(ctx, databases, &opened); err != nil {
+		return err
+	}
+	n.opened = opened
+	return nil
+}
+
+// newBackend makes one store of databases that are open.
+func (n *Node) newBackend(ctx context.Context, databases []*database, opened *closers) (b backend, err error) {
+	if b.databases = databases; len(databases) == 1 {
+		b.file = databases[0].file
+	}
+	parts := make([]store.Part, len(databases))
+	for i, d := range databases {
+		parts[i] = d.part()
+		system, err := parts[i].System(ctx)
+		if err != nil {
+			return b, shardError(err, i, len(parts))
+		}
+		b.systems = append(b.systems, system)
 	}
 	b.store = parts[0].(records)
 	if len(parts) == 1 {
-		if err := undivided(ctx, parts[0]); err != nil {
-			return err
+		if err := n.undivided(ctx, parts[0]); err != nil {
+			return b, err
 		}
 	} else {
-		all, err := shard.Open(ctx, parts, shard.Options{Log: n.log})
-		if err != nil {
-			return err
+		if b.split, err = shard.Open(ctx, parts, shard.Options{Log: n.log}); err != nil {
+			return b, err
 		}
-		b.store, opened = all, append(opened, all)
+		b.store, *opened = b.split, append(*opened, b.split)
+		b.systems = append(b.systems, b.directory().System)
 	}
-	held, err := b.shards[0].primary.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
+	if b.shared() {
+		if err := n.join(ctx, databases, opened); err != nil {
+			return b, err
+		}
+	}
+	for _, d := range databases {
+		b.feeds = append(b.feeds, d.feed(n.id))
+	}
+	return b, nil
+}
+
+// join makes the node one of those that share the store.
+func (n *Node) join(ctx context.Context, databases []*database, opened *closers) (err error) {
+	first := slices.IndexFunc(databases, func(d *database) bool { return d.file == nil })
+	held, err := databases[first].primary.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
 	if errors.Is(err, pgdb.ErrHeld) {
 		return fmt.Errorf("another freshet uses this database, and timelines in memory are for one: set feed.mode to pull for all of them (%w)", err)
 	}
 	if err != nil {
 		return err
 	}
-	opened = append(opened, releaser{held})
-	if n.id, err = nodeID(n.cfg.Data); err != nil {
-		return err
-	}
-	b.consumer += "-" + n.id
-	b.database, b.position = opened, b.known
-	b.newJobs = func(o jobs.Options, h map[string]jobs.Handler) jobs.Engine {
-		if len(b.shards) == 1 {
-			return jobspg.New(b.shards[0].primary, o, h)
-		}
-		var all jobs.Joined
-		for _, s := range b.shards {
-			all = append(all, jobspg.New(s.primary, o, h))
-		}
-		return all
-	}
-	n.backend = b
-	return nil
+	*opened = append(*opened, releaser{held})
+	n.id, err = nodeID(n.cfg.Data)
+	return err
 }
 
-// undivided fails where a database is one of several that make a store.
-func undivided(ctx context.Context, p store.Part) error {
+// undivided fails where a database is one of several that make a store. One to which all buckets have moved is the store from now on.
+func (n *Node) undivided(ctx context.Context, p store.Part) error {
 	d, err := p.Directory(ctx)
 	if err != nil {
 		return err
@@ -151,76 +169,38 @@ func undivided(ctx context.Context, p store.Part) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Parts) > 1 || elsewhere.Len() > 0 {
-		return errors.New("the database is one shard of several: name all of them in store.shards, in their order")
-	}
-	return nil
-}
-
-// openShard opens the servers of one shard.
-func (n *Node) openShard(ctx context.Context, c config.Shard, opened *closers) (s *pgShard, part store.Part, err error) {
-	options := pgdb.Options{MaxConns: n.cfg.Store.MaxConns, Now: n.clock, Log: n.log, Migrations: pgSchema()}
-	writer := options
-	writer.Fallbacks = c.Replicas
-	s = &pgShard{}
-	if s.primary, err = pgdb.Open(ctx, c.Primary, writer); err != nil {
-		return nil, nil, err
-	}
-	*opened = append(*opened, s.primary)
-	if s.direct, err = postgres.New(ctx, s.primary); err != nil {
-		return nil, nil, err
-	}
-	// Without the change feed a node would not hear of what others write, and serve it from its caches for as long as they hold it.
-	if logical, err := s.primary.Logical(ctx); err != nil {
-		return nil, nil, err
-	} else if !logical {
-		return nil, nil, errors.New("the database's change feed can't be followed: set wal_level = logical and restart the server")
-	}
-	if len(c.Replicas) == 0 {
-		return s, s.direct, nil
-	}
-	if s.router, err = openRouter(ctx, c, options, n.log); err != nil {
-		return nil, nil, err
-	}
-	*opened = append(*opened, s.router)
-	return s, s.router, nil
-}
-
-// shardError names the shard where there are several.
-func shardError(err error, i, of int) error {
-	if of == 1 {
+	system, err := p.System(ctx)
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("shard %d: %w", i, err)
-}
-
-// known is how far the shards have committed, as was last heard.
-func (b *backend) known() (at position.Token) {
-	for _, s := range b.shards {
-		at = at.Raise(s.primary.Known())
+	switch {
+	case elsewhere.Len() > 0 || slices.ContainsFunc(d.Owners[:], func(owner uint16) bool { return len(d.Parts) > 0 && d.Parts[owner] != system }):
+		return errors.New("the database is one shard of several: name all of them in store.shards, in their order")
+	case len(d.Parts) <= 1:
+		return nil
 	}
-	return at
-}
-
-// openRouter opens all servers of a shard, of which some may be down.
-func openRouter(ctx context.Context, shard config.Shard, o pgdb.Options, log *slog.Logger) (*replica.Store, error) {
-	var nodes []replica.Node
-	for _, url := range append([]string{shard.Primary}, shard.Replicas...) {
-		db, err := pgdb.Connect(ctx, url, o)
-		if err != nil {
-			for _, opened := range nodes {
-				err = errors.Join(err, opened.Close())
-			}
-			return nil, err
-		}
-		nodes = append(nodes, postgres.NewReplica(db))
+	alone, err := shard.Open(ctx, []store.Part{p}, shard.Options{Log: n.log}) // which leaves the others out of the directory
+	if err != nil {
+		return err
 	}
-	return replica.Open(ctx, nodes, replica.Options{Log: log})
+	return alone.Close()
 }
 
-// pgSchema are the tables of a PostgreSQL store.
-func pgSchema() []pgdb.Migrations {
-	return []pgdb.Migrations{postgres.Migrations(), jobspg.Migrations()}
+// backups copies the store where it is one file; else it is an error that says why not.
+func (b *backend) backups() (store.Backupper, error) {
+	if len(b.databases) > 1 {
+		return nil, errors.New("the store is several shards, of which a copy is none of one moment: back each up by itself, files while no node runs")
+	}
+	if backups, ok := b.store.(store.Backupper); ok {
+		return backups, nil
+	}
+	return nil, errors.New("the store is PostgreSQL: back it up with pg_dump or by what its servers have for it")
+}
+
+// serveFile has the node work on an embedded store that is open; who opened it closes it.
+func (n *Node) serveFile(ctx context.Context, file *litedb.DB) (err error) {
+	n.backend, err = n.newBackend(ctx, []*database{{file: file}}, new(closers))
+	return err
 }
 
 // closers close the last first.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,28 +28,33 @@ const (
 func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 	feed := n.feeds[shard]
 	var at, confirmed, told position.Position
+	moved := true // buckets may have come to this shard, or did
 	last := time.Now()
 	// Waiting ends in time to ask again before memory is not trusted any more.
 	calm := min(confirmEvery, n.cfg.Cache.MaxStale/4)
 	for patience := calm; ctx.Err() == nil; {
 		wait, cancel := context.WithTimeout(ctx, patience)
-		asked := time.Now()
+		asked, dir := time.Now(), n.directory()
 		head, err := feed.FeedHead(wait)
 		var changes []store.Change
 		if err == nil {
-			changes, err = feed.Changes(wait, n.consumer, at, feedChunk)
+			changes, err = feed.Changes(wait, feed.consumer, at, feedChunk)
 		}
 		cancel()
 		if patience = calm; errors.Is(err, context.DeadlineExceeded) {
 			continue // it was not known in time whether there was anything
 		}
+		if moved = moved || slices.ContainsFunc(changes, isMove); err == nil && moved && n.split != nil {
+			err = n.split.Arrived(ctx, shard) // what is loaded behind the fences is to be read where it is now
+		}
 		if err == nil {
+			moved = false
 			err = n.fence(ctx, changes)
 		}
 		if err != nil {
 			if errors.Is(err, store.ErrFeedLost) {
 				n.stack.FeedLost()
-				at = position.Position{}
+				at, moved = position.Position{}, true
 			}
 			n.feedFailed(ctx, err)
 			continue
@@ -61,16 +67,16 @@ func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 			if !head.Reached(at) {
 				head = at
 			}
-			since, all, whole := heard.from(shard, asked, head)
+			since, all, dir, whole := heard.from(shard, asked, head, dir)
 			if whole {
-				n.stack.Followed(since, all)
+				n.stack.Followed(since, all.Raise(dir))
 			}
 			if head != told && whole && n.stack.Advance(ctx, all) == nil {
 				told = head
 			}
 		}
 		if at != confirmed && time.Since(last) >= confirmEvery {
-			if err := feed.Confirm(ctx, n.consumer, at); err != nil && ctx.Err() == nil {
+			if err := feed.Confirm(ctx, feed.consumer, at); err != nil && ctx.Err() == nil {
 				n.log.Error("confirm the change feed", "error", err)
 			}
 			confirmed, last = at, time.Now()
@@ -83,29 +89,38 @@ type heard struct {
 	mu    sync.Mutex
 	asked []time.Time // zero: not yet
 	heads []position.Position
+	dirs  []position.Position // of the directory by which the node went when it asked
 }
+
+func isMove(c store.Change) bool { return c.Kind == store.BucketsMoved }
 
 func newHeard(shards int) *heard {
-	return &heard{asked: make([]time.Time, shards), heads: make([]position.Position, shards)}
+	return &heard{asked: make([]time.Time, shards), heads: make([]position.Position, shards), dirs: make([]position.Position, shards)}
 }
 
-// from notes how far a shard's feed was told, and when that was asked. It gives what holds of all: since when, and how far;
-// whole tells whether each has been heard at least once.
-func (h *heard) from(shard int, asked time.Time, head position.Position) (since time.Time, all position.Token, whole bool) {
+// from notes how far a shard's feed was told, when that was asked, and by which directory the node went then. It gives what holds of all:
+// since when, and how far; whole tells whether each has been heard at least once.
+//
+// A directory is covered once every shard was asked under it: the shard that buckets have left had no change of theirs after that, so all
+// has been fenced that was to be seen there. That holds of this node alone, because another may still read by an older one.
+func (h *heard) from(shard int, asked time.Time, head, directory position.Position) (since time.Time, all position.Token, dir position.Position, whole bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.asked[shard], h.heads[shard] = asked, head
-	since = asked
+	h.asked[shard], h.heads[shard], h.dirs[shard] = asked, head, directory
+	since, dir = asked, directory
 	for i, at := range h.asked {
 		if at.IsZero() {
-			return since, nil, false
+			return since, nil, dir, false
 		}
 		if at.Before(since) {
 			since = at
 		}
+		if order, _ := h.dirs[i].Compare(dir); order < 0 {
+			dir = h.dirs[i]
+		}
 		all = all.Raise(h.heads[i])
 	}
-	return since, all, true
+	return since, all, dir, true
 }
 
 func (n *Node) feedFailed(ctx context.Context, err error) {
@@ -119,8 +134,8 @@ func (n *Node) fence(ctx context.Context, changes []store.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	// What is cached behind these fences must have been read where the last of the changes is, or later.
-	ctx = cache.At(ctx, position.Token{changes[len(changes)-1].At})
+	// What is cached behind these fences must have been read where the last of the changes is, or later, by whichever node.
+	ctx = cache.At(ctx, position.Token{changes[len(changes)-1].At}.Raise(n.directory()))
 	if err := n.social.Fence(ctx, changes...); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/freshet/freshet/config"
@@ -19,9 +20,14 @@ func schema() []litedb.Migrations { return []litedb.Migrations{sqlite.Migrations
 // ErrNoData says that a folder holds no data of freshet.
 var ErrNoData = errors.New("there is no data here")
 
-func mustHold(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, databaseFile)); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s: %w", dir, ErrNoData)
+// mustHold fails where the first of the store's parts is a file that is not there.
+func mustHold(cfg *config.Config) error {
+	name, ok := shardsOf(cfg)[0].File()
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Data, name)); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: %w", cfg.Data, ErrNoData)
 	}
 	return nil
 }
@@ -29,7 +35,12 @@ func mustHold(dir string) error {
 // Restore puts a backup in the place of the data, which no process may be
 // using. What was there is kept in the file it names, "" if there was nothing.
 func Restore(ctx context.Context, cfg *config.Config, file string) (kept string, err error) {
-	if len(cfg.Store.Shards) > 0 {
+	shards := shardsOf(cfg)
+	name, embedded := shards[0].File()
+	switch {
+	case len(shards) > 1:
+		return "", errors.New("restore: the store is several shards: put each back by itself, all of one moment")
+	case !embedded:
 		return "", errors.New("restore: the store is PostgreSQL: use pg_restore, or what its servers have for it")
 	}
 	if _, err := os.Stat(file); err != nil {
@@ -40,7 +51,7 @@ func Restore(ctx context.Context, cfg *config.Config, file string) (kept string,
 		return "", err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	path := filepath.Join(cfg.Data, databaseFile)
+	path := filepath.Join(cfg.Data, name)
 	if _, err := os.Stat(path); err == nil {
 		kept = path + ".replaced"
 	}
@@ -49,52 +60,89 @@ func Restore(ctx context.Context, cfg *config.Config, file string) (kept string,
 
 // PendingMigrations lists the steps that the data's schema lacks. The data may be in use.
 func PendingMigrations(ctx context.Context, cfg *config.Config) (steps []string, err error) {
-	if len(cfg.Store.Shards) > 0 {
-		pending, err := pgdb.Pending(ctx, cfg.Store.Shards[0].Primary, pgSchema())
-		for _, s := range pending {
-			steps = append(steps, s.Owner+"/"+s.File)
-		}
-		return steps, err
-	}
-	path := filepath.Join(cfg.Data, databaseFile)
-	if err := mustHold(cfg.Data); err != nil {
+	steps = []string{}
+	if err := mustHold(cfg); err != nil {
 		return nil, err
 	}
-	pending, err := litedb.Pending(ctx, path, schema())
-	steps = make([]string, 0, len(pending))
-	for _, s := range pending {
-		steps = append(steps, s.Owner+"/"+s.File)
+	shards := shardsOf(cfg)
+	for i, s := range shards {
+		if name, ok := s.File(); ok {
+			path := filepath.Join(cfg.Data, name)
+			if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+				continue // it is new, and is made whole
+			}
+			pending, err := litedb.Pending(ctx, path, schema())
+			if err != nil {
+				return nil, shardError(err, i, len(shards))
+			}
+			for _, p := range pending {
+				steps = append(steps, p.Owner+"/"+p.File)
+			}
+			continue
+		}
+		pending, err := pgdb.Pending(ctx, s.Primary, pgSchema())
+		if err != nil {
+			return nil, shardError(err, i, len(shards))
+		}
+		for _, p := range pending {
+			steps = append(steps, p.Owner+"/"+p.File)
+		}
 	}
-	return steps, err
+	return steps, nil
 }
 
-// Migrate brings the schema up to date, after a backup if there is anything to
-// do, and reports each step. No process may be using the data. A PostgreSQL store is not backed up before.
-func Migrate(ctx context.Context, cfg *config.Config, report func(step string)) (done int, saved string, err error) {
-	if len(cfg.Store.Shards) > 0 {
-		return done, "", pgdb.Migrate(ctx, cfg.Store.Shards[0].Primary, pgSchema(), func(s pgdb.Step) {
-			done++
-			report(s.Owner + "/" + s.File)
-		})
+// Migrated is what Migrate did.
+type Migrated struct {
+	Steps  int      `json:"steps"`
+	Backup []string `json:"backup,omitempty"` // copies of the files as they were
+}
+
+// Migrate brings the schema of every shard up to date, and reports each step. A file is copied before, if there is anything to do, and no
+// process may be using it; a PostgreSQL database is not. Also what fails has done what it says.
+func Migrate(ctx context.Context, cfg *config.Config, report func(step string)) (done Migrated, err error) {
+	shards := shardsOf(cfg)
+	if slices.ContainsFunc(shards, isFile) {
+		lock, err := litedb.LockFolder(cfg.Data)
+		if err != nil {
+			return done, err
+		}
+		defer func() { err = errors.Join(err, lock.Unlock()) }()
 	}
-	lock, err := litedb.LockFolder(cfg.Data)
-	if err != nil {
-		return 0, "", err
+	step := func(owner, file string) {
+		done.Steps++
+		report(owner + "/" + file)
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	path := filepath.Join(cfg.Data, databaseFile)
-	if _, statErr := os.Stat(path); statErr == nil {
+	for i, s := range shards {
+		name, ok := s.File()
+		if !ok {
+			err = pgdb.Migrate(ctx, s.Primary, pgSchema(), func(s pgdb.Step) { step(s.Owner, s.File) })
+		} else {
+			err = done.file(ctx, filepath.Join(cfg.Data, name), func(s litedb.Step) { step(s.Owner, s.File) })
+		}
+		if err != nil {
+			return done, shardError(err, i, len(shards))
+		}
+	}
+	return done, nil
+}
+
+func isFile(s config.Shard) bool {
+	_, ok := s.File()
+	return ok
+}
+
+// file brings one up to date.
+func (m *Migrated) file(ctx context.Context, path string, report func(litedb.Step)) error {
+	if _, err := os.Stat(path); err == nil {
 		pending, err := litedb.Pending(ctx, path, schema())
 		if err != nil || len(pending) == 0 {
-			return 0, "", err
+			return err
 		}
-		saved = fmt.Sprintf("%s.before-migrate-%s", path, time.Now().UTC().Format("20060102T150405.000Z"))
+		saved := fmt.Sprintf("%s.before-migrate-%s", path, time.Now().UTC().Format("20060102T150405.000Z"))
 		if err := litedb.Copy(ctx, path, saved); err != nil {
-			return 0, "", fmt.Errorf("keep what is there: %w", err)
+			return fmt.Errorf("keep what is there: %w", err)
 		}
+		m.Backup = append(m.Backup, saved)
 	}
-	return done, saved, litedb.Migrate(ctx, path, schema(), func(s litedb.Step) {
-		done++
-		report(s.Owner + "/" + s.File)
-	})
+	return litedb.Migrate(ctx, path, schema(), report)
 }

@@ -40,8 +40,10 @@ func startFleet(tb testing.TB, o cache.Options, remotes ...string) []*apiNode {
 		cfg.Data = tb.TempDir()           // of its journals
 		cfg.Feed.Mode = string(feed.Pull) // timelines in memory are for one node
 		cfg.Cache.Remote, cfg.Cache.MaxStale = config.Secret(remote), fleetStale
-		n := &Node{cfg: cfg, opts: Options{Now: time.Now}, log: slog.New(slog.DiscardHandler), file: file}
-		n.serveFile(file)
+		n := &Node{cfg: cfg, opts: Options{Now: time.Now}, log: slog.New(slog.DiscardHandler)}
+		if err := n.serveFile(ctx, file); err != nil {
+			tb.Fatal(err)
+		}
 		if n.remote, err = n.openRemote(ctx); err != nil {
 			tb.Fatal(err)
 		}
@@ -55,7 +57,6 @@ func startFleet(tb testing.TB, o cache.Options, remotes ...string) []*apiNode {
 		srv := httptest.NewServer(h)
 		tb.Cleanup(func() {
 			srv.Close()
-			n.file = nil // it is the fleet's
 			if err := n.Close(); err != nil {
 				tb.Errorf("close node %d: %v", i, err)
 			}

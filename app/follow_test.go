@@ -33,7 +33,7 @@ func startFollowers(t *testing.T, n int) (nodes []*apiNode, stop []func()) {
 
 // follows has a node consume the change feed until stop, or the end of the test.
 func (n *apiNode) follows(t *testing.T, name string) (stop func()) {
-	n.consumer = name
+	n.feeds[0].consumer = name
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -164,8 +164,8 @@ func TestAFullChunkIsNotTheHead(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	held := &heldFeed{ChangeFeed: n.feeds[0], next: make(chan struct{})}
-	n.feeds[0] = held
+	held := &heldFeed{ChangeFeed: n.feeds[0].ChangeFeed, next: make(chan struct{})}
+	n.feeds[0].ChangeFeed = held
 	n.follows(t, "node")
 	for held.calls.Load() < 2 { // the first has told a full chunk
 		time.Sleep(time.Millisecond)
@@ -211,13 +211,17 @@ func TestWhatIsTakenAwayIsGoneWhereTheFeedIsFollowed(t *testing.T) {
 func TestHeardOfAllShards(t *testing.T) {
 	h, began := newHeard(2), time.Now()
 	one, two := position.Position{System: 1, Offset: 5}, position.Position{System: 2, Offset: 7}
-	if _, _, whole := h.from(0, began, one); whole {
+	first, second := position.Position{System: 9, Offset: 1}, position.Position{System: 9, Offset: 2}
+	if _, _, _, whole := h.from(0, began, one, first); whole {
 		t.Error("one shard of two was heard, and that is all")
 	}
 	for _, asked := range []time.Time{began.Add(time.Second), began.Add(2 * time.Second)} {
-		since, all, whole := h.from(1, asked, two)
-		if !whole || !since.Equal(began) || !slices.Equal(all, position.Token{one, two}) {
-			t.Errorf("since %v, up to %v, %v", since.Sub(began), all, whole)
+		since, all, dir, whole := h.from(1, asked, two, second)
+		if !whole || !since.Equal(began) || !slices.Equal(all, position.Token{one, two}) || dir != first {
+			t.Errorf("since %v, up to %v, by %v, %v", since.Sub(began), all, dir, whole)
 		}
+	}
+	if _, _, dir, _ := h.from(0, began.Add(3*time.Second), one, second); dir != second {
+		t.Errorf("all were asked under %v, and %v is covered", second, dir)
 	}
 }

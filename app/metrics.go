@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/store/replica"
 )
 
@@ -42,36 +43,31 @@ func (n *Node) writeMetrics(w io.Writer) {
 	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
 	_ = cache.WriteJournalMetrics(w, v)
 
-	if n.file != nil {
-		commits, writes := n.file.Counts()
-		one("freshet_store_commits_total", "counter", "Transactions, each one fsync.", commits)
-		one("freshet_store_writes_total", "counter", "Writes in them.", writes)
-	}
-	if len(n.shards) > 0 {
-		n.writeShardMetrics(w)
-	}
+	n.writeShardMetrics(w)
 }
 
 // shardMetric is what is told of each shard.
 type shardMetric struct {
 	name, kind, help string
-	of               func(s *pgShard) any // nil: this shard has none of it
+	of               func(d *database) any // nil: this shard has none of it
 }
 
 var shardMetrics = []shardMetric{
-	{"freshet_store_connections", "gauge", "Connections to the primary.", func(s *pgShard) any { return s.primary.Pool().Stat().TotalConns() }},
-	{"freshet_store_connections_busy", "gauge", "Those of them in use.", func(s *pgShard) any { return s.primary.Pool().Stat().AcquiredConns() }},
-	{"freshet_store_connections_max", "gauge", "How many there may be.", func(s *pgShard) any { return s.primary.Pool().Stat().MaxConns() }},
-	{"freshet_store_connection_waits_total", "counter", "Times that one had to be waited for.", func(s *pgShard) any { return s.primary.Pool().Stat().EmptyAcquireCount() }},
-	{"freshet_store_connection_wait_seconds_total", "counter", "How long, in all.", func(s *pgShard) any { return s.primary.Pool().Stat().EmptyAcquireWaitTime().Seconds() }},
-	{"freshet_store_slow_total", "counter", "Statements on the primary that took 200 ms and more; the log has them.", func(s *pgShard) any {
-		n, _ := s.primary.Slow()
+	{"freshet_store_commits_total", "counter", "Transactions, each one fsync.", filed(func(commits, _ int64) any { return commits })},
+	{"freshet_store_writes_total", "counter", "Writes in them.", filed(func(_, writes int64) any { return writes })},
+	{"freshet_store_connections", "gauge", "Connections to the primary.", served(func(p *pgdb.DB) any { return p.Pool().Stat().TotalConns() })},
+	{"freshet_store_connections_busy", "gauge", "Those of them in use.", served(func(p *pgdb.DB) any { return p.Pool().Stat().AcquiredConns() })},
+	{"freshet_store_connections_max", "gauge", "How many there may be.", served(func(p *pgdb.DB) any { return p.Pool().Stat().MaxConns() })},
+	{"freshet_store_connection_waits_total", "counter", "Times that one had to be waited for.", served(func(p *pgdb.DB) any { return p.Pool().Stat().EmptyAcquireCount() })},
+	{"freshet_store_connection_wait_seconds_total", "counter", "How long, in all.", served(func(p *pgdb.DB) any { return p.Pool().Stat().EmptyAcquireWaitTime().Seconds() })},
+	{"freshet_store_slow_total", "counter", "Statements on the primary that took 200 ms and more; the log has them.", served(func(p *pgdb.DB) any {
+		n, _ := p.Slow()
 		return n
-	}},
-	{"freshet_store_slow_seconds_total", "counter", "How long these took, in all.", func(s *pgShard) any {
-		_, took := s.primary.Slow()
+	})},
+	{"freshet_store_slow_seconds_total", "counter", "How long these took, in all.", served(func(p *pgdb.DB) any {
+		_, took := p.Slow()
 		return took.Seconds()
-	}},
+	})},
 	{"freshet_store_replica_reads_total", "counter", "Reads that replicas answered.", routed(func(r replica.Stats) any { return r.OnReplicas })},
 	{"freshet_store_primary_reads_total", "counter", "Reads that went to the primary.", routed(func(r replica.Stats) any { return r.OnPrimary })},
 	{"freshet_store_reads_retried_total", "counter", "Reads that failed on a replica and were asked elsewhere.", routed(func(r replica.Stats) any { return r.Retried })},
@@ -79,12 +75,30 @@ var shardMetrics = []shardMetric{
 	{"freshet_store_ejected", "gauge", "Servers that don't answer.", routed(func(r replica.Stats) any { return r.Ejected })},
 }
 
-func routed(of func(replica.Stats) any) func(*pgShard) any {
-	return func(s *pgShard) any {
-		if s.router == nil {
+func filed(of func(commits, writes int64) any) func(*database) any {
+	return func(d *database) any {
+		if d.file == nil {
 			return nil
 		}
-		return of(s.router.Stats())
+		return of(d.file.Counts())
+	}
+}
+
+func served(of func(*pgdb.DB) any) func(*database) any {
+	return func(d *database) any {
+		if d.primary == nil {
+			return nil
+		}
+		return of(d.primary)
+	}
+}
+
+func routed(of func(replica.Stats) any) func(*database) any {
+	return func(d *database) any {
+		if d.router == nil {
+			return nil
+		}
+		return of(d.router.Stats())
 	}
 }
 
@@ -92,8 +106,8 @@ func routed(of func(replica.Stats) any) func(*pgShard) any {
 func (n *Node) writeShardMetrics(w io.Writer) {
 	for _, m := range shardMetrics {
 		begun := false
-		for i, s := range n.shards {
-			v := m.of(s)
+		for i, d := range n.databases {
+			v := m.of(d)
 			if v == nil {
 				continue
 			}
@@ -102,7 +116,7 @@ func (n *Node) writeShardMetrics(w io.Writer) {
 				begun = true
 			}
 			label := ""
-			if len(n.shards) > 1 {
+			if len(n.databases) > 1 {
 				label = fmt.Sprintf("{shard=\"%d\"}", i)
 			}
 			fmt.Fprintf(w, "%s%s %v\n", m.name, label, v)

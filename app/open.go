@@ -36,7 +36,6 @@ type Node struct {
 	id    string           // among the nodes that share a store; "" where that is this one's alone
 
 	lock *litedb.Lock
-	file *litedb.DB // of the embedded store; else nil
 	backend
 	remote cache.Remote // the caches' shared layer; nil: none
 	stack  *cache.Stack
@@ -51,7 +50,7 @@ type Node struct {
 }
 
 // databaseFile is the embedded store's file in the data folder.
-const databaseFile = "freshet.db"
+const databaseFile = config.DatabaseFile
 
 // Open takes the data folder and opens what is in it; where nothing is, it is
 // made. It fails with [litedb.ErrLocked] where another process owns the folder.
@@ -83,10 +82,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openViews(ctx); err != nil {
 		return err
 	}
-	// The embedded store has one process, this one: nothing changes behind its memory. Another's changes are told by its feed.
+	// Files have one process, this one: nothing changes behind its memory. Another's changes are told by the servers' feeds.
 	// A layer with a channel tells by that.
 	_, channel := n.remote.(cache.Channel)
-	if err := n.serveCaches(ctx, cache.Options{OnlyNode: n.file != nil, Feed: n.file == nil && !channel}); err != nil {
+	if err := n.serveCaches(ctx, cache.Options{OnlyNode: !n.shared(), Feed: n.shared() && !channel}); err != nil {
 		return err
 	}
 	n.jobs = n.newJobs(jobs.Options{
@@ -125,12 +124,12 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 // more than once.
 func (n *Node) Close() error {
 	var errs []error
-	for _, c := range []io.Closer{closer(n.views), n.jobs, closer(n.stack), n.remote, closer(n.file), n.database} {
+	for _, c := range []io.Closer{closer(n.views), n.jobs, closer(n.stack), n.remote, n.opened} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}
 	}
-	n.views, n.jobs, n.stack, n.remote, n.file, n.database = nil, nil, nil, nil, nil, nil
+	n.views, n.jobs, n.stack, n.remote, n.opened = nil, nil, nil, nil, nil
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 		n.lock = nil

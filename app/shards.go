@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/freshet/freshet/store"
-	"github.com/freshet/freshet/store/shard"
 )
 
 // Shard is one part of the store as the commands show it.
@@ -17,29 +16,43 @@ type Shard struct {
 	Error    string   `json:"error,omitempty"` // why it can't be used
 }
 
+// Shards are the parts of the store, and the move of buckets between them that is under way.
+type Shards struct {
+	Shards []Shard `json:"shards"`
+	Move   *Move   `json:"move,omitempty"`
+}
+
 // listShardsOp is the command; it needs nothing but the directory, so a shard that is down is listed as well.
-var listShardsOp = newOp("shard.list", func(ctx context.Context, n *Node, _ none) ([]Shard, error) { return n.listShards(ctx), nil })
+var listShardsOp = newOp("shard.list", func(ctx context.Context, n *Node, _ none) (Shards, error) {
+	out := Shards{Shards: n.listShards(ctx)}
+	if m, err := n.moving(ctx); err == nil && m != nil && !m.Ended() { // where home is down, that is told already
+		out.Move = m
+	}
+	return out, nil
+})
 
 // Shards lists the parts of the store.
-func (a *Admin) Shards(ctx context.Context) ([]Shard, error) { return listShardsOp.do(ctx, a, none{}) }
+func (a *Admin) Shards(ctx context.Context) (Shards, error) { return listShardsOp.do(ctx, a, none{}) }
 
 func (n *Node) listShards(ctx context.Context) []Shard {
-	all := store.AllBuckets()
-	s, split := n.store.(*shard.Store)
-	if !split {
-		one := Shard{Primary: databaseFile, Buckets: all.String(), Count: all.Len(), Error: told(n.store.Ready(ctx))}
-		if c := n.cfg.Store.Shards; len(c) > 0 {
-			one.Primary, one.Replicas = c[0].Redacted().Primary, c[0].Redacted().Replicas
+	buckets := []store.Buckets{store.AllBuckets()}
+	parts := []store.Store{n.store}
+	if n.split != nil {
+		d := n.split.Directory()
+		buckets, parts = make([]store.Buckets, len(d.Parts)), nil
+		for bucket, owner := range d.Owners {
+			buckets[owner].Add(bucket)
 		}
-		return []Shard{one}
+		for _, p := range n.split.Parts() {
+			parts = append(parts, p)
+		}
 	}
-	buckets := make([]store.Buckets, len(s.Parts()))
-	for bucket, owner := range s.Directory().Owners {
-		buckets[owner].Add(bucket)
-	}
-	list := make([]Shard, len(buckets))
-	for i, p := range s.Parts() {
-		c := n.cfg.Store.Shards[i].Redacted()
+	list := make([]Shard, len(parts))
+	for i, p := range parts {
+		c := shardsOf(n.cfg)[i].Redacted()
+		if name, ok := c.File(); ok {
+			c.Primary = name
+		}
 		list[i] = Shard{
 			Shard: i, Primary: c.Primary, Replicas: c.Replicas,
 			Buckets: buckets[i].String(), Count: buckets[i].Len(), Error: told(p.Ready(ctx)),

@@ -45,8 +45,8 @@ func Connect(ctx context.Context, cfg *config.Config, o Options) (*Admin, error)
 		if err == nil {
 			return &Admin{remote: c}, nil
 		}
-		if o.Existing && len(cfg.Store.Shards) == 0 {
-			if err := mustHold(cfg.Data); err != nil {
+		if o.Existing {
+			if err := mustHold(cfg); err != nil {
 				return nil, err
 			}
 		}

@@ -39,7 +39,7 @@ func TestAClientWithoutATokenReadsItsWritesOnEveryNode(t *testing.T) {
 	}
 	post(nodes[0], "first")
 	// Until replicas answer: from then on they would answer whose token asks for no more.
-	for deadline := time.Now().Add(20 * time.Second); nodes[1].shards[0].router.Stats().OnReplicas == 0; {
+	for deadline := time.Now().Add(20 * time.Second); nodes[1].databases[0].router.Stats().OnReplicas == 0; {
 		feed(nodes[1], ada, "first")
 		feed(nodes[1], bob, "first")
 		if time.Now().After(deadline) {

@@ -51,15 +51,16 @@ const settleFor = 5 * time.Second
 // backup copies the data, with what was seen until now as far as that can be
 // counted in a moment.
 func (n *Node) backup(ctx context.Context, file string) error {
+	backups, err := n.backups()
+	if err != nil {
+		return err
+	}
 	wait, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
 	if err := n.views.Settle(wait); err != nil {
 		n.log.Warn("a backup may lack the views of the last seconds", "error", err)
 	}
-	if n.backups == nil {
-		return errors.New("the store is PostgreSQL: back it up with pg_dump or by what its servers have for it")
-	}
-	return n.backups.Backup(ctx, file)
+	return backups.Backup(ctx, file)
 }
 
 // purgeViewHours removes the hours of views that are not shown any more.

@@ -22,7 +22,7 @@ import (
 // A pointer that is nil means: not set, whoever uses it has a default of its own.
 type Config struct {
 	Addr string `key:"addr" default:"127.0.0.1:8080" is:"address" help:"Address to listen on, host:port; port 0 takes a free one."`
-	Data string `key:"data" default:"./freshet-data" is:"path" help:"Folder that holds the data of the embedded store."`
+	Data string `key:"data" default:"./freshet-data" is:"path" help:"Folder that holds the data of the embedded store, and what a node keeps for itself."`
 	File string `key:"config" default:"" is:"path" file:"no" help:"YAML file to read settings from."`
 
 	Log       Log       `key:"log" help:"Logs, written to standard error"`
@@ -81,7 +81,7 @@ type Policy struct {
 
 // Store says where the data is, and tunes the embedded store.
 type Store struct {
-	Shards   Shards `key:"shards" default:"" example:"[{primary: \"postgres://freshet@localhost:5432/freshet\"}]" help:"PostgreSQL: a list of {primary, replicas}, each a URL; empty: the embedded store."`
+	Shards   Shards `key:"shards" default:"" example:"[{primary: \"postgres://freshet@localhost:5432/freshet\"}]" help:"The parts of the store: a list of {primary, replicas}, each the URL of a PostgreSQL database. A primary may be sqlite, the file freshet.db of the data folder, or sqlite:NAME.db, another file there. Empty: [{primary: sqlite}]."`
 	MaxConns int    `key:"max_conns" default:"0" min:"0" max:"1000" help:"Connections to one PostgreSQL server; 0 is four for each processor, 16 at least."`
 	GroupMax int    `key:"group_max" default:"512" min:"1" max:"4096" help:"Writes that may share one commit of the embedded store."`
 	Readers  int    `key:"readers" default:"0" min:"0" max:"1024" help:"Connections of the embedded store that read; 0 is twice the number of processors in use."`

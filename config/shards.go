@@ -4,24 +4,51 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 )
 
-// Shard is one PostgreSQL primary with its replicas, each a URL. They may bear passwords, so they are never printed whole.
+// DatabaseFile is the embedded store's file in the data folder.
+const DatabaseFile = "freshet.db"
+
+// embedded is a shard's primary that is [DatabaseFile]; with a colon and a name behind it, another file of the data folder.
+const embedded = "sqlite"
+
+// Embedded is the store where none is named.
+func Embedded() Shards { return Shards{{Primary: embedded}} }
+
+// Shard is one part of the store: a PostgreSQL primary with its replicas, each a URL, or a file of the data folder. URLs may bear
+// passwords, so they are never printed whole.
 type Shard struct {
 	Primary  string   `yaml:"primary"`
 	Replicas []string `yaml:"replicas"`
+}
+
+// File is the path, relative to the data folder, of a shard that is a file.
+func (s Shard) File() (path string, ok bool) {
+	kind, name, named := strings.Cut(s.Primary, ":")
+	if kind != embedded {
+		return "", false
+	}
+	if !named {
+		name = DatabaseFile
+	}
+	return filepath.Clean(name), true
 }
 
 // Shards is a list of them; none: the embedded store. In flags and the environment it is written as in the file, in flow style:
 // [{primary: "postgres://…", replicas: ["postgres://…"]}].
 type Shards []Shard
 
-// shardsMax bounds what one configuration may name, of shards and of a shard's replicas.
-const shardsMax = 64
+// shardsMax and replicasMax bound what one configuration may name. A token bears a position of each shard and of the directory, 64 in
+// all (position.MaxSystems).
+const (
+	shardsMax   = 63
+	replicasMax = 63
+)
 
 func parseShards(text string) (Shards, error) {
 	if strings.TrimSpace(text) == "" {
@@ -34,20 +61,42 @@ func parseShards(text string) (Shards, error) {
 	if len(list) > shardsMax {
 		return nil, fmt.Errorf("has more than %d shards", shardsMax)
 	}
+	files := make(map[string]int)
 	for i, s := range list {
-		if s.Primary == "" {
-			return nil, fmt.Errorf("names no primary for shard %d", i)
-		}
-		if len(s.Replicas) >= shardsMax {
-			return nil, fmt.Errorf("names more than %d replicas for shard %d", shardsMax-1, i)
-		}
-		for _, text := range append([]string{s.Primary}, s.Replicas...) {
-			if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" {
-				return nil, fmt.Errorf("holds a URL in shard %d that is not postgres://user:password@host:port/database", i)
-			}
+		if err := s.check(i, files); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// check says what is wrong with the shard of a number; files are those of the shards before it.
+func (s Shard) check(i int, files map[string]int) error {
+	if s.Primary == "" {
+		return fmt.Errorf("names no primary for shard %d", i)
+	}
+	if file, ok := s.File(); ok {
+		other, twice := files[file]
+		files[file] = i
+		switch {
+		case !filepath.IsLocal(file) || filepath.Ext(file) != ".db": // the data folder's lock is the file's, and it holds other things
+			return fmt.Errorf("names a file for shard %d that is not in the data folder, or does not end in .db", i)
+		case twice:
+			return fmt.Errorf("names one file for the shards %d and %d", other, i)
+		case len(s.Replicas) > 0:
+			return fmt.Errorf("names replicas for shard %d, which is a file", i)
+		}
+		return nil
+	}
+	if len(s.Replicas) > replicasMax {
+		return fmt.Errorf("names more than %d replicas for shard %d", replicasMax, i)
+	}
+	for _, text := range append([]string{s.Primary}, s.Replicas...) {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" {
+			return fmt.Errorf("holds a URL in shard %d that is not postgres://user:password@host:port/database", i)
+		}
+	}
+	return nil
 }
 
 // String is the list with passwords left out.
@@ -80,6 +129,9 @@ func (s Shard) Redacted() Shard {
 }
 
 func redact(text string) string {
+	if _, ok := (Shard{Primary: text}).File(); ok {
+		return text
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return Redacted

@@ -47,10 +47,29 @@ func TestShards(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"postgres://hidden@a/x", "[{}]", "[{primary: 7, secondary: hidden}]", "[{primary: 'mysql://hidden@a/x'}]", "[{primary: 'postgres:///hidden'}]", "{"} {
+	for _, bad := range []string{
+		"postgres://hidden@a/x", "[{}]", "[{primary: 7, secondary: hidden}]", "[{primary: 'mysql://hidden@a/x'}]", "[{primary: 'postgres:///hidden'}]", "{",
+		"[{primary: sqlite, replicas: ['postgres://hidden/x']}]", "[{primary: 'sqlite:../hidden.db'}]", "[{primary: 'sqlite:/hidden.db'}]", "[{primary: 'sqlite:lock'}]",
+		"[{primary: 'sqlite:'}]", "[{primary: sqlite}, {primary: 'sqlite:./freshet.db'}]",
+	} {
 		_, _, err := config.Load(config.Sources{Flags: flags(t, "--store-shards", bad)})
 		if err == nil || !strings.Contains(err.Error(), "store.shards") || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: got %v", bad, err)
 		}
+	}
+}
+
+func TestShardsThatAreFiles(t *testing.T) {
+	c, _, err := config.Load(config.Sources{Flags: flags(t, "--store-shards", "[{primary: sqlite}, {primary: 'sqlite:more/b.db'}, {primary: 'postgres://a/x'}]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"freshet.db", "more/b.db", ""} {
+		if got, ok := c.Store.Shards[i].File(); got != want || ok != (want != "") {
+			t.Errorf("shard %d: %q, %v", i, got, ok)
+		}
+	}
+	if text := c.Store.Shards.String(); text != `[{primary: "sqlite"}, {primary: "sqlite:more/b.db"}, {primary: "postgres://a/x"}]` {
+		t.Error(text)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,21 +82,17 @@ func (x *cli) migrate() *cobra.Command {
 				fmt.Fprintf(w, "%d steps to run\n", len(steps))
 			})
 		}
-		done, saved, err := app.Migrate(cmd.Context(), cfg, func(step string) { fmt.Fprintf(x.Err, "ran %s\n", step) })
+		done, err := app.Migrate(cmd.Context(), cfg, func(step string) { fmt.Fprintf(x.Err, "ran %s\n", step) })
 		if err != nil {
-			if saved != "" {
-				err = withHint(err, "the data as it was is in "+saved)
+			if len(done.Backup) > 0 {
+				err = withHint(err, "the data as it was is in "+strings.Join(done.Backup, ", "))
 			}
 			return err
 		}
-		out := map[string]any{"steps": done}
-		if saved != "" {
-			out["backup"] = saved
-		}
-		return x.print(out, func(w io.Writer) {
-			fmt.Fprintf(w, "%d steps were run", done)
-			if saved != "" {
-				fmt.Fprintf(w, "; the data as it was is in %s", saved)
+		return x.print(done, func(w io.Writer) {
+			fmt.Fprintf(w, "%d steps were run", done.Steps)
+			if len(done.Backup) > 0 {
+				fmt.Fprintf(w, "; the data as it was is in %s", strings.Join(done.Backup, ", "))
 			}
 			fmt.Fprintln(w)
 		})

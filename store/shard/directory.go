@@ -135,6 +135,11 @@ func (s *Store) change(ctx context.Context, d store.Directory, systems []uint64)
 		next.Owners[bucket] = place[owner]
 	}
 	next.Parts = systems
+	if m, _, err := planOf(ctx, s.parts[slices.Index(systems, d.Parts[d.Home()])]); err != nil {
+		return d, err
+	} else if m != nil && !m.Step.ended() {
+		return d, fmt.Errorf("a move of buckets is under way between the shards that were named before (%s to shard %d: %s): name these until it has ended or was aborted", m.leg().Text, m.To, m.Step)
+	}
 	if err := s.empty(ctx, known); err != nil {
 		return d, err
 	}
@@ -255,8 +260,8 @@ func (s *Store) refresh(ctx context.Context, old *directory) error {
 		if next.Epoch <= d.Epoch {
 			break
 		}
-		if len(next.Parts) != len(s.parts) {
-			return fmt.Errorf("the directory (epoch %d) names %d parts, not %d: restart with the store.shards of the others", next.Epoch, len(next.Parts), len(s.parts))
+		if !slices.Equal(next.Parts, old.Parts) {
+			return fmt.Errorf("the directory (epoch %d) names other parts, %s: restart with the store.shards of the others", next.Epoch, hexes(next.Parts))
 		}
 		d = next
 	}
@@ -272,6 +277,37 @@ func (s *Store) Directory() store.Directory { return s.dir.Load().Directory }
 
 // Refresh reads the directory again, for whoever has heard that buckets have moved.
 func (s *Store) Refresh(ctx context.Context) error { return s.refresh(ctx, s.dir.Load()) }
+
+// Arrived goes by a directory that knows of all buckets which a part holds, for whoever follows the changes of that part and has heard
+// of [store.BucketsMoved]: a part takes buckets before the directory says so, and what is read by the old one may lack what the next
+// changes tell of. Where the directory does not say so within 5 s, because the move stands still, it fails; ask again.
+func (s *Store) Arrived(ctx context.Context, part int) error {
+	for began, pause := time.Now(), movedPause; ; pause = min(2*pause, 50*time.Millisecond) {
+		elsewhere, err := s.parts[part].Elsewhere(ctx)
+		if err != nil {
+			return fmt.Errorf("ask part %d for its buckets: %w", part, err)
+		}
+		if err := s.Refresh(ctx); err != nil {
+			return err
+		}
+		dir := s.dir.Load()
+		unsaid := elsewhere.Complement()
+		for _, bucket := range dir.buckets[part].List() {
+			unsaid.Remove(bucket)
+		}
+		if unsaid.Len() == 0 {
+			return nil
+		}
+		if time.Since(began) > movedPatience {
+			return fmt.Errorf("buckets %s have come to part %d, and the directory (epoch %d) does not say so", unsaid, part, dir.Epoch)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // ByName spreads users over all buckets by their handle, or ref where they have none.
 func ByName(u freshet.NewUser) int {

@@ -154,6 +154,9 @@ func (d *driver) step(ctx context.Context) error {
 		if err := d.change(ctx, d.m.To, leg.From); err != nil {
 			return err
 		}
+		if err := d.outlast(ctx, min(directoryTrust, 5*d.s.options.Sweep)); err != nil {
+			return err
+		}
 		return d.then(Undone, d.forget(ctx, d.m.To))
 	}
 	return fmt.Errorf("move buckets: unknown step %q", d.m.Step)
@@ -283,6 +286,21 @@ func (d *driver) keep(ctx context.Context) error {
 		case <-time.After(keepPause):
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// outlast waits until no process reads by the directory as it was before the last switch, so that the rows there may go.
+func (d *driver) outlast(ctx context.Context, trust time.Duration) error {
+	for until := time.Now().Add(trust); time.Now().Before(until); {
+		select {
+		case <-time.After(min(keepPause, time.Until(until))):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := d.alive(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -134,8 +134,9 @@ func (s *Store) Move(ctx context.Context, b store.Buckets, to int, keep time.Dur
 		}
 		return nil, err
 	}
+	begun := *m // the driver's changes
 	s.drive(m, version+1)
-	return m, nil
+	return &begun, nil
 }
 
 // legs splits what is to be moved by where it is: home last, because the plan is there.
@@ -206,11 +207,15 @@ func (s *Store) mover(part int) store.BucketMover { return s.parts[part].(store.
 
 // plan reads the last plan; nil: there is none.
 func (s *Store) plan(ctx context.Context) (*Move, uint64, error) {
-	home, ok := s.parts[s.dir.Load().Home()].(store.BucketMover)
+	return planOf(ctx, s.parts[s.dir.Load().Home()])
+}
+
+func planOf(ctx context.Context, home store.Part) (*Move, uint64, error) {
+	mover, ok := home.(store.BucketMover)
 	if !ok {
 		return nil, 0, nil
 	}
-	text, version, err := home.MovePlan(ctx)
+	text, version, err := mover.MovePlan(ctx)
 	if err != nil || version == 0 {
 		return nil, 0, err
 	}

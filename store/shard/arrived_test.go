@@ -1,0 +1,84 @@
+package shard_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/freshet/freshet/store"
+	"github.com/freshet/freshet/store/shard"
+)
+
+// A part takes buckets before the directory says so. Whoever hears of that from the part's feed goes on when the directory has it.
+func TestWhoHearsOfAMoveWaitsForTheDirectory(t *testing.T) {
+	f, ctx := openFiles(t, 2, nil), t.Context()
+	s := openStore(t, f.parts, shard.Options{Sweep: time.Hour})
+	if err := s.Arrived(ctx, 1); err != nil {
+		t.Fatalf("nothing has moved: %v", err)
+	}
+	var b store.Buckets
+	b.Add(5)
+	source, target := f.parts[0].(store.BucketMover), f.parts[1].(store.BucketMover)
+	for _, p := range []store.BucketMover{target, source} {
+		_, err := p.BeginMove(ctx, 1, b)
+		if err == nil {
+			_, err = p.Fence(ctx, 1, time.Minute)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, left := source.Leave(ctx, 1)
+	_, joined := target.Join(ctx, 1)
+	if err := errors.Join(left, joined); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := s.Arrived(soon, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the directory does not say so yet: %v", err)
+	}
+	if err := s.Arrived(ctx, 0); err != nil {
+		t.Errorf("nothing has come to the other part: %v", err)
+	}
+	d := s.Directory()
+	d.Epoch, d.Owners[5] = d.Epoch+1, 1
+	if err := f.parts[0].SetDirectory(ctx, d); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Arrived(ctx, 1); err != nil || s.Directory().Owners[5] != 1 {
+		t.Errorf("the directory says so: %v, epoch %d", err, s.Directory().Epoch)
+	}
+}
+
+// While buckets are on their way the parts are named as they were: a plan goes by their numbers.
+func TestThePartsStayWhileAMoveIsUnderWay(t *testing.T) {
+	f, ctx := openFiles(t, 3, nil), t.Context()
+	s := openStore(t, f.parts[:2], shard.Options{})
+	var b store.Buckets
+	b.Add(5)
+	if _, err := s.Move(ctx, b, 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if more, err := shard.Open(ctx, f.parts, shard.Options{}); err == nil {
+		more.Close()
+		t.Fatal("a part was added while a move was under way")
+	}
+	s = openStore(t, f.parts[:2], shard.Options{Sweep: time.Millisecond})
+	if err := s.AbortMove(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for m, err := s.Moving(ctx); m.Step != shard.Undone; m, err = s.Moving(ctx) {
+		if time.Sleep(time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, f.parts, shard.Options{})
+}
