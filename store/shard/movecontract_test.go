@@ -11,13 +11,13 @@ import (
 func TestMoveContractBetweenEngines(t *testing.T) {
 	t.Run("FileToDatabase", func(t *testing.T) {
 		t.Parallel()
-		storetest.RunMoves(t, func(t *testing.T) (from, to store.Part) {
+		storetest.RunMovesBetween(t, func(t *testing.T) (from, to store.Part) {
 			return openFiles(t, 1, nil).parts[0], openDatabases(t, 1, nil).parts[0]
 		})
 	})
 	t.Run("DatabaseToFile", func(t *testing.T) {
 		t.Parallel()
-		storetest.RunMoves(t, func(t *testing.T) (from, to store.Part) {
+		storetest.RunMovesBetween(t, func(t *testing.T) (from, to store.Part) {
 			return openDatabases(t, 1, nil).parts[0], openFiles(t, 1, nil).parts[0]
 		})
 	})
