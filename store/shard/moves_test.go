@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/shard"
@@ -270,17 +270,19 @@ func buckets(t testing.TB, text string) store.Buckets {
 // TestMovesUnderLoad: whatever the engines, buckets go there and back while they are written, and nothing is lost, doubled or back
 // from the dead.
 func TestMovesUnderLoad(t *testing.T) {
-	moves, keep := 2, 200*time.Millisecond // the way back is open for longer than a read may take
-	if os.Getenv("FRESHET_SOAK") != "" {
-		moves = 20
-	}
-	for name, open := range map[string]func(t *testing.T) []store.Part{
+	moves, keep := testenv.Size(2, 2, 20), 200*time.Millisecond // the way back is open for longer than a read may take
+	kinds := map[string]func(t *testing.T) []store.Part{
 		"two files":     func(t *testing.T) []store.Part { return openFiles(t, 2, nil).parts },
 		"two databases": func(t *testing.T) []store.Part { return openDatabases(t, 2, nil).parts },
 		"file, database": func(t *testing.T) []store.Part {
 			return append(openFiles(t, 1, nil).parts, openDatabases(t, 1, nil).parts...)
 		},
-	} {
+	}
+	if testing.Short() { // what is concurrent in this process is the same whatever the engines
+		delete(kinds, "two databases")
+		delete(kinds, "file, database")
+	}
+	for name, open := range kinds {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, open(t), shard.Options{Sweep: 50 * time.Millisecond})
 			l := newLedger()

@@ -229,7 +229,7 @@ func TestOneLogGivesEqualPages(t *testing.T) {
 	one, four := openFiles(t, 1, clock.Now), openFiles(t, 4, clock.Now)
 	database, two := openDatabases(t, 1, clock.Now), openDatabases(t, 2, clock.Now)
 	replicated, session := openReplicated(t, clock.Now)
-	storetest.PlayLog(t, &clock, testenv.Size(200, 2_000, 20_000),
+	storetest.PlayLog(t, &clock, testenv.Size(100, 1_000, 20_000),
 		storetest.Played{Name: "one file", Store: one.parts[0]},
 		storetest.Played{Name: "four files", Store: openStore(t, four.parts, shard.Options{})},
 		storetest.Played{Name: "PostgreSQL", Store: database.parts[0]},
