@@ -56,6 +56,23 @@ func (r *Reading) Need() Token {
 	return r.need.Merge(r.High())
 }
 
+// NeedAt is Need of one system.
+func (r *Reading) NeedAt(system uint64) Position {
+	if r == nil {
+		return Position{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	need, seen := r.need.At(system), r.high.At(system)
+	if order, ok := need.Compare(seen); ok && order > 0 {
+		return need
+	}
+	if seen.IsZero() {
+		return need
+	}
+	return seen
+}
+
 // Latest reports whether only a primary may answer; a nil Reading wants that too.
 func (r *Reading) Latest() bool { return r == nil || r.latest }
 

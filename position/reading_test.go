@@ -20,12 +20,15 @@ func TestReadingSpansItsParts(t *testing.T) {
 		t.Fatal("nothing was reported")
 	}
 	r.Report(nil, position.Token{at(3, 1)})
-	if _, reported := r.Low(); reported || r.Need().At(3) != at(3, 1) {
+	if _, reported := r.Low(); reported || r.Need().At(3) != at(3, 1) || r.NeedAt(3) != at(3, 1) || r.NeedAt(1) != at(1, 5) {
 		t.Fatal("a write is no read, and is needed by what follows")
 	}
 	r.Report(position.Token{at(1, 7)}, position.Token{at(1, 9)})
 	r.Report(position.Token{at(1, 6), at(2, 3)}, position.Token{at(1, 8), at(2, 4)})
 	r.Report(position.Token{at(1, 8)}, position.Token{at(1, 8)})
+	if r.NeedAt(1) != at(1, 9) || r.NeedAt(2) != at(2, 4) || r.NeedAt(4) != (position.Position{}) {
+		t.Fatalf("needed are %v, %v and %v", r.NeedAt(1), r.NeedAt(2), r.NeedAt(4))
+	}
 	low, reported := r.Low()
 	if high := r.High(); !reported || low.At(1) != at(1, 6) || low.At(2) != at(2, 3) || high.At(1) != at(1, 9) || high.At(2) != at(2, 4) {
 		t.Fatalf("read between %v and %v", low, high)
@@ -35,7 +38,7 @@ func TestReadingSpansItsParts(t *testing.T) {
 func TestNoReadingTakesPartInNothing(t *testing.T) {
 	r := position.ReadingOf(context.Background())
 	r.Report(position.Token{{System: 1}}, nil)
-	if _, reported := r.Low(); reported || r.Need() != nil || r.High() != nil {
+	if _, reported := r.Low(); reported || r.Need() != nil || r.High() != nil || !r.NeedAt(1).IsZero() {
 		t.Fatal("a nil reading says something")
 	}
 }

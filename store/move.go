@@ -96,7 +96,7 @@ type Table uint8
 //	UserRefsTable   ref | user, claim, pending, held
 //	KeysTable       id | name, hash, admin, created_at, revoked_at
 //	SecretsTable    name | value
-//	JournalsTable   journal | seq, part                                   the last batch of views of each; the higher one stays
+//	JournalsTable   journal | seq, part                                   the last batch of views of each; the higher one stays, and is not dropped
 //
 // head is the newest post's id (0: none), claim the highest of store.Names that was used or ended (0: the sign-up's). A row lies
 // in the bucket of the first of its ids, of ImportedTable in its post's, of ClaimsTable in its subject's, of MirrorsTable in its

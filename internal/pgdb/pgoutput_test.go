@@ -186,6 +186,7 @@ func TestWhatATransactionTells(t *testing.T) {
 		{"messages alone, in their order", [][]byte{message("freshet", "9 1 2"), message("freshet", "2 3 0 4 5")}, transaction{changes: []Change{like, erased}}},
 		{"messages win over rows before and behind", [][]byte{inserted, message("freshet", "9 1 2"), deleted}, transaction{changes: []Change{like}}},
 		{"also over a truncation", [][]byte{truncated, message("freshet", "9 1 2"), truncated}, transaction{changes: []Change{like}}},
+		{"a message of no change", [][]byte{inserted, message("freshet", "0 0 0"), deleted}, transaction{}},
 		{"messages of others", [][]byte{message("theirs", "9 1 2"), message(barrierPrefix, ""), inserted}, transaction{changes: []Change{row}}},
 		{"nothing", nil, transaction{}},
 		{"a truncation", [][]byte{inserted, truncated, inserted}, transaction{gap: true}},

@@ -17,12 +17,13 @@ import (
 type directory struct {
 	store.Directory
 	at      position.Position
+	seen    position.Token  // of whoever has read by it
 	buckets []store.Buckets // of each part
 	missing store.Buckets   // on no part: the directory and the parts disagree
 }
 
 func newDirectory(d store.Directory, parts int) *directory {
-	out := &directory{Directory: d, at: d.Position(), buckets: make([]store.Buckets, parts)}
+	out := &directory{Directory: d, at: d.Position(), seen: position.Token{d.Position()}, buckets: make([]store.Buckets, parts)}
 	for bucket, owner := range d.Owners {
 		out.buckets[owner].Add(bucket)
 	}
@@ -43,11 +44,11 @@ func (d *directory) split(ids []freshet.ID) [][]freshet.ID {
 }
 
 // since is where a part must have come to be read.
-func (d *directory) since(part int) (at position.Position) {
-	if part < len(d.Since) {
-		at = d.Since[part]
+func (d *directory) since(part int) position.Token {
+	if part < len(d.Since) && !d.Since[part].IsZero() {
+		return position.Token(d.Since[part : part+1])
 	}
-	return at
+	return nil
 }
 
 // nowhere is an error where a bucket is on no part.
@@ -199,13 +200,18 @@ func (s *Store) empty(ctx context.Context, from int) error {
 // check tells the parts what they hold, where they have no users yet, and notes the buckets that a part with users does not hold
 // although the directory says so. What lies on the others goes on.
 func (s *Store) check(ctx context.Context, d *directory) error {
+	m, _, err := planOf(ctx, s.parts[d.Home()])
+	if err != nil {
+		return fmt.Errorf("open shards: %w", err)
+	}
+	moving := m != nil && !m.Step.ended()
 	for i, p := range s.parts {
 		elsewhere, err := p.Elsewhere(ctx)
 		if err != nil {
 			return fmt.Errorf("open shards: part %d: %w", i, err)
 		}
 		want := d.buckets[i].Complement()
-		if elsewhere == want {
+		if elsewhere == want || moving { // what is between two parts comes where it belongs by who goes on with the move
 			continue
 		}
 		users, err := p.ListUsers(ctx, 0, 1)
@@ -224,16 +230,8 @@ func (s *Store) check(ctx context.Context, d *directory) error {
 	now := time.Now()
 	s.looked.Store(&now)
 	s.dir.Store(d)
-	if d.missing.Len() == 0 {
-		return nil
-	}
-	switch m, _, err := s.plan(ctx); {
-	case err != nil:
-		return fmt.Errorf("open shards: %w", err)
-	case m != nil && !m.Step.ended(): // they are between two parts: whoever goes on with the move brings them there
-		d.missing = store.Buckets{}
-	default:
-		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", d.nowhere())
+	if err := d.nowhere(); err != nil {
+		s.options.Log.ErrorContext(ctx, "the directory of shards is wrong", "error", err)
 	}
 	return nil
 }

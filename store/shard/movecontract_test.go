@@ -10,12 +10,14 @@ import (
 // A move is of rows in a form that every engine reads and writes, so what one keeps of it holds between two engines.
 func TestMoveContractBetweenEngines(t *testing.T) {
 	t.Run("FileToDatabase", func(t *testing.T) {
-		storetest.RunMoves(t, func(t *testing.T) (from, to store.Part) {
+		t.Parallel()
+		storetest.RunMovesBetween(t, func(t *testing.T) (from, to store.Part) {
 			return openFiles(t, 1, nil).parts[0], openDatabases(t, 1, nil).parts[0]
 		})
 	})
 	t.Run("DatabaseToFile", func(t *testing.T) {
-		storetest.RunMoves(t, func(t *testing.T) (from, to store.Part) {
+		t.Parallel()
+		storetest.RunMovesBetween(t, func(t *testing.T) (from, to store.Part) {
 			return openDatabases(t, 1, nil).parts[0], openFiles(t, 1, nil).parts[0]
 		})
 	})

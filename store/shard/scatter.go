@@ -15,23 +15,23 @@ import (
 // view is the directory for a read: not older than what its reader has seen, who has seen it from now on.
 func (s *Store) view(ctx context.Context) (*directory, error) {
 	dir, r := s.dir.Load(), position.ReadingOf(ctx)
-	for tries := 0; r.Need().At(dir.at.System).Offset > dir.Epoch; dir = s.dir.Load() {
+	for tries := 0; r.NeedAt(dir.at.System).Offset > dir.Epoch; dir = s.dir.Load() {
 		if tries++; tries > 2 {
-			return nil, unavailable("where the data is now", fmt.Errorf("the directory is at epoch %d, its reader has seen %d", dir.Epoch, r.Need().At(dir.at.System).Offset))
+			return nil, unavailable("where the data is now", fmt.Errorf("the directory is at epoch %d, its reader has seen %d", dir.Epoch, r.NeedAt(dir.at.System).Offset))
 		}
 		if err := s.refresh(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
-	r.Report(nil, position.Token{dir.at})
+	r.Report(nil, dir.seen)
 	return dir, nil
 }
 
 // ask is the part for a read by a directory. It is read where all that came to it has come. A directory that could not be looked at
 // for long may be wrong, so the part itself is asked what it holds.
 func (s *Store) ask(ctx context.Context, dir *directory, i int) (store.Part, error) {
-	if since := dir.since(i); !since.IsZero() {
-		position.ReadingOf(ctx).Report(nil, position.Token{since})
+	if since := dir.since(i); len(since) > 0 {
+		position.ReadingOf(ctx).Report(nil, since)
 	}
 	if !s.doubts() {
 		return s.parts[i], nil

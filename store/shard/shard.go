@@ -19,6 +19,12 @@
 //
 // Handles and refs are unique over all parts because home claims them; see names.go.
 //
+// # Moves
+//
+// Buckets move from part to part while they are in use ([Store.Move]): rows are copied, then what has changed meanwhile, then writes
+// pause for some milliseconds while the last changes and the ownership go over; all rows are compared, and the way back stays open for
+// a while. Tokens bear the directory's position, so a reader of several processes never goes back to a part that buckets have left.
+//
 // Invariants: originals and mirrors agree once nothing is pending (Verify checks that), and a bucket is on one part. It is
 // not a [store.ChangeFeed]: each part is one, with positions of its own.
 package shard
@@ -43,7 +49,8 @@ type Options struct {
 	Place func(u freshet.NewUser) int
 	// Log takes what goes wrong while nobody waits. Default: slog.Default().
 	Log *slog.Logger
-	// Sweep is how often is looked for mirrors that nobody carries, because who wrote them has died or gave up. Default: 1 s.
+	// Sweep is how often is looked for what nobody does, because who began it has died or gave up: mirrors to be carried, a move to be
+	// driven (after three times that). The directory is read again as often. Default: 1 s.
 	Sweep time.Duration
 }
 

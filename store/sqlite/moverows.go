@@ -167,7 +167,7 @@ func (d *DB) DropRows(ctx context.Context, term uint64, limit int) (dropped int,
 			return dropped, nil
 		}
 		at.table, at.after = at.table+1, nil
-		if int(at.table) <= len(movables) {
+		if at.table < store.JournalsTable { // which stays: it says what this part has counted of other buckets too
 			continue
 		}
 		at.table = 0

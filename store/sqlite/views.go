@@ -29,6 +29,11 @@ func (d *DB) CountViews(ctx context.Context, b store.ViewBatch) error {
 
 func (d *DB) countPart(ctx context.Context, journal [16]byte, seq uint64, part int, posts []store.ViewedPost) error {
 	_, err := d.commit(ctx, func(t *tx) error {
+		for _, p := range posts {
+			if err := t.local(p.Post); err != nil {
+				return err // whoever has the post is to be told, rather than nobody
+			}
+		}
 		isNew, err := t.Exec(`INSERT INTO view_batches (journal, seq, part) VALUES (?, ?, ?)
 			ON CONFLICT (journal) DO UPDATE SET seq = excluded.seq, part = excluded.part
 			WHERE (seq, part) < (excluded.seq, excluded.part)`, journal[:], seq, part)
@@ -46,9 +51,6 @@ func (d *DB) countPart(ctx context.Context, journal [16]byte, seq uint64, part i
 }
 
 func (t *tx) countViews(p store.ViewedPost) error {
-	if away, err := t.away(p.Post.Bucket()); err != nil || away {
-		return err // what may lie here of it is not the post
-	}
 	if _, there, err := t.number("SELECT 1 FROM posts WHERE id = ?", p.Post); err != nil || !there {
 		return err
 	}

@@ -19,12 +19,22 @@ import (
 // and a part that can verify itself must find nothing. The next test goes on with the same parts, other buckets and users of its
 // own, unless it wants the parts empty. Under -short it looks at what is concurrent, and little else.
 func RunMoves(t *testing.T, open func(t *testing.T) (from, to store.Part)) {
+	runMoves(t, open, slices.DeleteFunc(slices.Clone(moveCases), func(c moveCase) bool { return testing.Short() && !c.short }))
+}
+
+// RunMovesBetween is RunMoves for two engines that have passed it each: what is left is that they have one form of rows.
+func RunMovesBetween(t *testing.T, open func(t *testing.T) (from, to store.Part)) {
+	cases := slices.Concat(copyCases, homeMoveCases)
+	if testing.Short() {
+		cases = copyCases[:1]
+	}
+	runMoves(t, open, cases)
+}
+
+func runMoves(t *testing.T, open func(t *testing.T) (from, to store.Part), cases []moveCase) {
 	var shared *stage
 	var absent []string
-	for _, c := range moveCases {
-		if testing.Short() && !c.short {
-			continue
-		}
+	for _, c := range cases {
 		if shared == nil && !c.empty {
 			shared = newStage(t, open, store.Buckets{})
 		}

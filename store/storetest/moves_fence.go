@@ -38,7 +38,7 @@ func testWritesRefused(x *moves) {
 	s.refused(1, "before the target has joined", list)
 	_, err := x.mover(0).Fence(x.ctx, x.st.term, lease)
 	x.ok(err)
-	s.refused(0, "while the source is fenced", slices.Concat(list, s.besides()[:4]))
+	s.refused(0, "while the source is fenced", slices.Concat(list, s.besides()[:3]))
 	x.at[0].post(s.s, "of s, who stays")
 	x.flip()
 	s.refused(0, "after the source has left", list)

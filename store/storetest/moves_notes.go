@@ -49,6 +49,7 @@ func (s *scene) writes() []write {
 			return third(p.CreateComment(ctx, freshet.NewComment{Post: s.post, Author: s.s, Text: "x"}, w))
 		}},
 		{"uncomment", func(p store.Part) error { return third(p.DeleteComment(ctx, s.s, s.said, w)) }},
+		{"views", func(p store.Part) error { return p.CountViews(ctx, s.seen(s.post)) }},
 		{"session", func(p store.Part) error {
 			return third(p.CreateSession(ctx, freshet.Session{User: s.b, Hash: s.unique(), ExpiresAt: instant}, w))
 		}},
@@ -90,7 +91,6 @@ func (s *scene) besides() []write {
 	return []write{
 		{"unfollowed", func(p store.Part) error { return third(p.Unfollow(ctx, s.s, s.a, w)) }},
 		{"blocked", func(p store.Part) error { return third(p.Block(ctx, s.u, s.a, w)) }},
-		{"views", func(p store.Part) error { return p.CountViews(ctx, s.seen(s.post)) }},
 		{"settle", func(p store.Part) error {
 			return second(p.Settle(ctx, []store.Settled{{ID: s.pending.ID, Refused: true}}))
 		}},
