@@ -99,7 +99,6 @@ func (c *call) run() (err error) {
 	if c.token, err = c.api.tokenOf(c.r, c.who.ViaCookie); err != nil {
 		return err
 	}
-	c.token = c.api.ours(c.token)
 	if c.api.options.Replicated {
 		c.readAtToken()
 	}

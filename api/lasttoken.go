@@ -30,7 +30,8 @@ const (
 // caches.
 func (c *call) readAtToken() {
 	ctx := c.r.Context()
-	c.brought = len(c.token) > 0
+	need := c.api.ours(c.token)
+	c.brought = len(need) > 0
 	if !c.brought && c.who.Kind == access.Anonymous {
 		if c.route.writes() {
 			c.context, c.reading = position.WithLatest(ctx, nil)
@@ -41,17 +42,17 @@ func (c *call) readAtToken() {
 		asking, cancel := context.WithTimeout(ctx, lastTokenWithin)
 		defer cancel()
 		last, err := c.api.tokens.Last(asking, clientOf(c.who))
-		if last = c.api.ours(last); err != nil || len(last) == 0 {
+		if need = c.api.ours(last); err != nil || len(need) == 0 {
 			c.api.counters.tokensMissed.Add(1)
 			ctx, c.reading = position.WithLatest(ctx, nil)
 			c.context = cache.Fresh(ctx)
 			return
 		}
-		c.token = last
+		c.token = c.token.Merge(last)
 	}
 	c.began = c.token
-	ctx, c.reading = position.WithReading(ctx, c.token)
-	c.context = cache.At(ctx, c.token)
+	ctx, c.reading = position.WithReading(ctx, need)
+	c.context = cache.At(ctx, need)
 }
 
 // raiseToStore raises the token to what was shown, or, where the store has one place, to where that is. What is read from here on
@@ -59,7 +60,7 @@ func (c *call) readAtToken() {
 func (c *call) raiseToStore() {
 	c.raise(c.storePosition())
 	if c.reading != nil {
-		c.context = cache.At(c.context, c.token)
+		c.context = cache.At(c.context, c.api.ours(c.token))
 	}
 }
 

@@ -40,7 +40,7 @@ type Options struct {
 	// Replicated says that others write to the store, or that it is read from replicas: then each read shows what its token
 	// stands for, and Tokens has that of requests that bring none.
 	Replicated bool
-	// Systems are those whose positions tokens may bear here: what they say of others, which the store has left, is passed over.
+	// Systems are those of the store. What tokens say of others, which it may have left, is carried on and asked of no read.
 	// Default: all.
 	Systems []uint64
 	// Tokens is where the last token of each client is kept. Default: in memory, which will do for one process.

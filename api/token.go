@@ -73,7 +73,7 @@ func (a *API) inCookie(r *http.Request, name string) position.Token {
 	return t
 }
 
-// ours is a token without what it says of systems that the store has left: no cache and no replica ever reaches that.
+// ours is what a token says of the systems of the store: no cache and no replica ever reaches what it says of others.
 func (a *API) ours(t position.Token) position.Token {
 	if a.options.Systems == nil {
 		return t
