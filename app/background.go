@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +27,8 @@ const (
 func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 	feed := n.feeds[shard]
 	var at, confirmed, told position.Position
-	moved := true // buckets may have come to this shard, or did
+	moved := true                 // buckets may have come to this shard, or did
+	var arrival position.Position // where that stands; zero: not heard of
 	last := time.Now()
 	// Waiting ends in time to ask again before memory is not trusted any more.
 	calm := min(confirmEvery, n.cfg.Cache.MaxStale/4)
@@ -44,8 +44,13 @@ func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 		if patience = calm; errors.Is(err, context.DeadlineExceeded) {
 			continue // it was not known in time whether there was anything
 		}
-		if moved = moved || slices.ContainsFunc(changes, isMove); err == nil && moved && n.split != nil {
-			err = n.split.Arrived(ctx, shard) // what is loaded behind the fences is to be read where it is now
+		for _, c := range changes {
+			if c.Kind == store.BucketsMoved {
+				moved, arrival = true, c.At
+			}
+		}
+		if err == nil && moved && n.split != nil {
+			err = n.split.Arrived(ctx, shard, arrival) // what is loaded behind the fences is to be read where it is now
 		}
 		if err == nil {
 			moved = false
@@ -54,7 +59,7 @@ func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 		if err != nil {
 			if errors.Is(err, store.ErrFeedLost) {
 				n.stack.FeedLost()
-				at, moved = position.Position{}, true
+				at, moved, arrival = position.Position{}, true, position.Position{}
 			}
 			n.feedFailed(ctx, err)
 			continue
@@ -91,8 +96,6 @@ type heard struct {
 	heads []position.Position
 	dirs  []position.Position // of the directory by which the node went when it asked
 }
-
-func isMove(c store.Change) bool { return c.Kind == store.BucketsMoved }
 
 func newHeard(shards int) *heard {
 	return &heard{asked: make([]time.Time, shards), heads: make([]position.Position, shards), dirs: make([]position.Position, shards)}

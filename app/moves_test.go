@@ -281,7 +281,9 @@ func TestCachesOverAMove(t *testing.T) {
 		at = rename(name)
 		for b.named(t, p.id, nil) != name { // it loads, behind the fence, by the directory that it goes by
 			if time.Since(wrote) > 5*time.Second {
-				t.Fatalf("still %q", b.named(t, p.id, nil))
+				users, err := b.store.Users(t.Context(), []freshet.ID{p.id})
+				t.Fatalf("still %q, trusted: %t; its store has %+v, %v; directories %d and %d", b.named(t, p.id, nil), b.stack.Health().Trusted,
+					users, err, a.split.Directory().Epoch, b.split.Directory().Epoch)
 			}
 		}
 		for _, n := range nodes {

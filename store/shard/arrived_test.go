@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/shard"
 )
@@ -14,7 +15,7 @@ import (
 func TestWhoHearsOfAMoveWaitsForTheDirectory(t *testing.T) {
 	f, ctx := openFiles(t, 2, nil), t.Context()
 	s := openStore(t, f.parts, shard.Options{Sweep: time.Hour})
-	if err := s.Arrived(ctx, 1); err != nil {
+	if err := s.Arrived(ctx, 1, position.Position{}); err != nil {
 		t.Fatalf("nothing has moved: %v", err)
 	}
 	var b store.Buckets
@@ -30,24 +31,26 @@ func TestWhoHearsOfAMoveWaitsForTheDirectory(t *testing.T) {
 		}
 	}
 	_, left := source.Leave(ctx, 1)
-	_, joined := target.Join(ctx, 1)
+	token, joined := target.Join(ctx, 1)
 	if err := errors.Join(left, joined); err != nil {
 		t.Fatal(err)
 	}
+	at := token[0]
 	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	if err := s.Arrived(soon, 1); !errors.Is(err, context.DeadlineExceeded) {
+	if err := s.Arrived(soon, 1, at); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the directory does not say so yet: %v", err)
 	}
-	if err := s.Arrived(ctx, 0); err != nil {
+	if err := s.Arrived(ctx, 0, position.Position{}); err != nil {
 		t.Errorf("nothing has come to the other part: %v", err)
 	}
 	d := s.Directory()
 	d.Epoch, d.Owners[5] = d.Epoch+1, 1
+	d.Since = []position.Position{{}, at}
 	if err := f.parts[0].SetDirectory(ctx, d); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Arrived(ctx, 1); err != nil || s.Directory().Owners[5] != 1 {
+	if err := s.Arrived(ctx, 1, at); err != nil || s.Directory().Owners[5] != 1 {
 		t.Errorf("the directory says so: %v, epoch %d", err, s.Directory().Epoch)
 	}
 }

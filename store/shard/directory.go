@@ -277,8 +277,9 @@ func (s *Store) Refresh(ctx context.Context) error { return s.refresh(ctx, s.dir
 
 // Arrived goes by a directory that knows of all buckets which a part holds, for whoever follows the changes of that part and has heard
 // of [store.BucketsMoved]: a part takes buckets before the directory says so, and what is read by the old one may lack what the next
-// changes tell of. Where the directory does not say so within 5 s, because the move stands still, it fails; ask again.
-func (s *Store) Arrived(ctx context.Context, part int) error {
+// changes tell of. at is where that change stands, zero for whoever has not heard: a feed may tell of a commit before others see it, so
+// the directory must bear it too. Where it does not say so within 5 s, because the move stands still, Arrived fails; ask again.
+func (s *Store) Arrived(ctx context.Context, part int, at position.Position) error {
 	for began, pause := time.Now(), movedPause; ; pause = min(2*pause, 50*time.Millisecond) {
 		elsewhere, err := s.parts[part].Elsewhere(ctx)
 		if err != nil {
@@ -292,7 +293,8 @@ func (s *Store) Arrived(ctx context.Context, part int) error {
 		for _, bucket := range dir.buckets[part].List() {
 			unsaid.Remove(bucket)
 		}
-		if unsaid.Len() == 0 {
+		order, known := dir.since(part).At(at.System).Compare(at)
+		if unsaid.Len() == 0 && (at.IsZero() || known && order >= 0) {
 			return nil
 		}
 		if time.Since(began) > movedPatience {
