@@ -44,8 +44,14 @@ func (d *driver) change(ctx context.Context, from, to int) error {
 		if began, err = d.leave(ctx, source, target); err != nil {
 			return errors.Join(err, d.lift(ctx, source, target))
 		}
+	} else if away, err := d.elsewhere(ctx, to); err != nil {
+		return err
+	} else if away { // whoever had the source leave may not have taken all over
+		if err := d.drainAll(ctx, source, target); err != nil {
+			return err
+		}
 	}
-	return d.arrive(ctx, from, to, began)
+	return d.arrive(ctx, to, began)
 }
 
 // elsewhere reports whether a part has given the leg's buckets away, or not got them yet.
@@ -79,11 +85,12 @@ func (d *driver) lift(ctx context.Context, source, target store.BucketMover) err
 
 // leave stops writes on the source, takes the last changes over, and has the source give the buckets away. The pause began when it says.
 func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (began time.Time, err error) {
+	asked := time.Now()
 	there, err := target.Fence(ctx, d.m.Term, 2*fenceLease)
 	if err != nil {
 		return began, fmt.Errorf("fence the target: %w", err)
 	}
-	asked := time.Now()
+	told := time.Now()
 	if err := d.erasuresAgree(ctx, target); err != nil {
 		return began, err
 	}
@@ -92,14 +99,16 @@ func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (b
 	if err != nil {
 		return began, fmt.Errorf("fence the source: %w", err)
 	}
-	ahead := here.Sub(there) - time.Since(asked)
-	if ahead > maxSkew {
+	fenced := time.Now()
+	// Each clock was read while it was asked: so far the source's is ahead at least, and at most.
+	if ahead := here.Sub(there) - fenced.Sub(asked); ahead > maxSkew {
 		return began, fmt.Errorf("the clock of shard %d is %v ahead of shard %d's: ids would go back. Set the clocks", d.m.leg().From, ahead.Round(time.Millisecond), d.m.To)
 	}
 	if err := d.drainAll(ctx, source, target); err != nil {
 		return began, err
 	}
-	if ahead > 0 {
+	// What the target draws when it has the buckets comes after what the source drew.
+	if ahead := here.Sub(there) - began.Sub(told) - time.Since(fenced); ahead > 0 {
 		time.Sleep(ahead)
 	}
 	if _, err := source.Leave(ctx, d.m.Term); err != nil {
@@ -160,21 +169,9 @@ func (d *driver) drainAll(ctx context.Context, source, target store.BucketMover)
 	}
 }
 
-// arrive goes on where the source has left: the target takes the buckets, and the directory says so.
-func (d *driver) arrive(ctx context.Context, from, to int, began time.Time) error {
-	source, target := d.s.mover(from), d.s.mover(to)
-	away, err := d.elsewhere(ctx, to)
-	if err != nil {
-		return err
-	}
-	if away { // what was put there before the source left may be lost, if the target has been
-		if time.Since(began) > fenceLease {
-			began = time.Now()
-		}
-		if err := d.drainAll(ctx, source, target); err != nil {
-			return err
-		}
-	}
+// arrive goes on where the source has left and all has gone over: the target takes the buckets, and the directory says so.
+func (d *driver) arrive(ctx context.Context, to int, began time.Time) error {
+	target := d.s.mover(to)
 	at, err := target.Join(ctx, d.m.Term)
 	if err != nil {
 		return fmt.Errorf("take the buckets: %w", err)
@@ -218,7 +215,7 @@ func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
 		if err != nil {
 			return err
 		}
-		d.s.dir.CompareAndSwap(old, newDirectory(next, len(d.s.parts)))
+		d.s.replace(old, next)
 		return nil
 	}
 }

@@ -20,10 +20,11 @@ type directory struct {
 	seen    position.Token  // of whoever has read by it
 	buckets []store.Buckets // of each part
 	missing store.Buckets   // on no part: the directory and the parts disagree
+	over    chan struct{}   // closed when another has come in its place
 }
 
 func newDirectory(d store.Directory, parts int) *directory {
-	out := &directory{Directory: d, at: d.Position(), seen: position.Token{d.Position()}, buckets: make([]store.Buckets, parts)}
+	out := &directory{Directory: d, at: d.Position(), seen: position.Token{d.Position()}, buckets: make([]store.Buckets, parts), over: make(chan struct{})}
 	for bucket, owner := range d.Owners {
 		out.buckets[owner].Add(bucket)
 	}
@@ -264,9 +265,16 @@ func (s *Store) refresh(ctx context.Context, old *directory) error {
 	}
 	s.looked.Store(&began)
 	if d.Epoch > old.Epoch {
-		s.dir.CompareAndSwap(old, newDirectory(d, len(s.parts)))
+		s.replace(old, d)
 	}
 	return nil
+}
+
+// replace goes by another directory, unless somebody has done so since old.
+func (s *Store) replace(old *directory, d store.Directory) {
+	if s.dir.CompareAndSwap(old, newDirectory(d, len(s.parts))) {
+		close(old.over)
+	}
 }
 
 // Directory says which part has which bucket, as this process knows it.

@@ -60,8 +60,9 @@ const (
 	withdrawalPatience = 10 * time.Second
 	// movedPatience is how long a write waits for a bucket that is on its way.
 	movedPatience = 5 * time.Second
-	// movedPause is how long it waits before it looks for the first time where the bucket is now, movedPauseMost before later ones.
-	movedPause, movedPauseMost = 2 * time.Millisecond, 10 * time.Millisecond
+	// movedPause is how long it waits before it looks for the first time where the bucket is now, movedPauseMost before later ones:
+	// who moves it needs the processors too.
+	movedPause, movedPauseMost = 4 * time.Millisecond, 32 * time.Millisecond
 )
 
 // Store implements [store.Store] and [store.Verifier] on parts. Methods are safe for concurrent use.
@@ -173,14 +174,16 @@ func (s *Store) on(ctx context.Context, id freshet.ID, write func(store.Part) er
 				NotMade: true, Err: fmt.Errorf("bucket %d is not on part %d: %w", id.Bucket(), dir.owner(id), err),
 			}
 		}
-		if err := s.refresh(ctx, dir); err != nil {
-			return err
-		}
 		select {
+		case <-dir.over:
+			continue
 		case <-time.After(pause):
 			pause = min(2*pause, movedPauseMost)
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if err := s.refresh(ctx, dir); err != nil {
+			return err
 		}
 	}
 }
