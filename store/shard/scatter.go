@@ -166,8 +166,9 @@ func scatterBy[T any](ctx context.Context, s *Store, dir *directory, from freshe
 	lists := make([][]T, len(s.parts))
 	var once sync.Once
 	var cause error
-	_ = s.each(func(i int, p store.Part) (err error) {
-		if p, err = s.ask(ctx, dir, i); err == nil {
+	_ = s.each(func(i int, _ store.Part) error {
+		p, err := s.ask(ctx, dir, i)
+		if err == nil {
 			lists[i], err = own(ctx, dir, i, p, from, limit, by, page)
 		}
 		if err != nil {
