@@ -15,6 +15,9 @@ func TestMoveContractBetweenEngines(t *testing.T) {
 			return openFiles(t, 1, nil).parts[0], openDatabases(t, 1, nil).parts[0]
 		})
 	})
+	if testing.Short() { // the form of rows has nothing to do with what runs beside it
+		return
+	}
 	t.Run("DatabaseToFile", func(t *testing.T) {
 		t.Parallel()
 		storetest.RunMovesBetween(t, func(t *testing.T) (from, to store.Part) {
