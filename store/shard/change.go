@@ -15,6 +15,9 @@ import (
 const (
 	// fenceLease is for how long a source waits for its mover before it takes writes again.
 	fenceLease = 2 * time.Second
+	// erasureLease is for how long a target holds erasures: until it has the buckets, also where a mover dies after the source has left and
+	// another goes on. One that neither part makes for the rows between them would be made for none.
+	erasureLease = 10 * time.Minute
 	// fewChanges is how many a source may have left over when it is fenced, so that the pause is short.
 	fewChanges = 100
 	// catchUpRounds bounds how often is looked for that few.
@@ -42,7 +45,7 @@ func (d *driver) change(ctx context.Context, from, to int) error {
 			return err
 		}
 		if began, err = d.leave(ctx, source, target); err != nil {
-			return errors.Join(err, d.lift(ctx, source, target))
+			return errors.Join(err, d.lift(ctx, from, source, target))
 		}
 	} else if away, err := d.elsewhere(ctx, to); err != nil {
 		return err
@@ -74,10 +77,14 @@ func (d *driver) catchUp(ctx context.Context, source, target store.BucketMover) 
 	return errors.New("changes come sooner than they can be copied")
 }
 
-// lift ends both fences where the source has not left.
-func (d *driver) lift(ctx context.Context, source, target store.BucketMover) error {
+// lift ends both fences, unless the source has left, whatever it has answered: then the target is to hold erasures until it has the
+// buckets.
+func (d *driver) lift(ctx context.Context, from int, source, target store.BucketMover) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fenceLease)
 	defer cancel()
+	if left, err := d.elsewhere(ctx, from); err != nil || left {
+		return err
+	}
 	_, err := source.Fence(ctx, d.m.Term, 0)
 	_, err2 := target.Fence(ctx, d.m.Term, 0)
 	return errors.Join(err, err2)
@@ -86,7 +93,7 @@ func (d *driver) lift(ctx context.Context, source, target store.BucketMover) err
 // leave stops writes on the source, takes the last changes over, and has the source give the buckets away. The pause began when it says.
 func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (began time.Time, err error) {
 	asked := time.Now()
-	there, err := target.Fence(ctx, d.m.Term, 2*fenceLease)
+	there, err := target.Fence(ctx, d.m.Term, erasureLease)
 	if err != nil {
 		return began, fmt.Errorf("fence the target: %w", err)
 	}
@@ -108,7 +115,7 @@ func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (b
 		return began, err
 	}
 	// What the target draws when it has the buckets comes after what the source drew.
-	if ahead := here.Sub(there) - began.Sub(told) - time.Since(fenced); ahead > 0 {
+	if ahead := here.Sub(there) - time.Since(told); ahead > 0 {
 		time.Sleep(ahead)
 	}
 	if _, err := source.Leave(ctx, d.m.Term); err != nil {
@@ -185,8 +192,13 @@ func (d *driver) arrive(ctx context.Context, to int, began time.Time) error {
 
 // direct has the directory say that a part owns the leg's buckets, and where that must have come to be read.
 func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
-	for {
+	for round := 0; ; round++ {
 		old := d.s.dir.Load()
+		if round > 0 { // the directory knows no terms: whoever was overtaken hears of it here
+			if _, err := d.s.mover(to).Join(ctx, d.m.Term); err != nil {
+				return err
+			}
+		}
 		next := old.Directory
 		next.Epoch++
 		moved := false

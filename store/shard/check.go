@@ -21,7 +21,7 @@ const (
 // noted, because it was written there since.
 func (d *driver) check(ctx context.Context) error {
 	d.m.Checked, d.m.Wrong = 0, 0
-	differ := make(map[string]store.Row)
+	differ := make(map[string]struct{})
 	for _, t := range store.Tables() {
 		if t == store.JournalsTable { // home's are merged into what the target has of its own
 			continue
@@ -65,7 +65,7 @@ func (d *driver) check(ctx context.Context) error {
 func nameOf(t store.Table, row store.Row) string { return fmt.Sprint(t, row[:t.KeyLen()]) }
 
 // compare walks a table on both parts in the order of its keys, and notes the rows that differ.
-func (d *driver) compare(ctx context.Context, t store.Table, differ map[string]store.Row) error {
+func (d *driver) compare(ctx context.Context, t store.Table, differ map[string]struct{}) error {
 	here, there := &walk{part: d.from(), table: t}, &walk{part: d.to(), table: t}
 	for {
 		a, err := here.next(ctx)
@@ -80,13 +80,13 @@ func (d *driver) compare(ctx context.Context, t store.Table, differ map[string]s
 		case a == nil && b == nil:
 			return nil
 		case b == nil || a != nil && order < 0:
-			differ[nameOf(t, a)] = a
+			differ[nameOf(t, a)] = struct{}{}
 			there.again = b
 		case a == nil || order > 0:
-			differ[nameOf(t, b)] = b
+			differ[nameOf(t, b)] = struct{}{}
 			here.again = a
 		case !reflect.DeepEqual(a, b):
-			differ[nameOf(t, a)] = a
+			differ[nameOf(t, a)] = struct{}{}
 		}
 		d.m.Checked++
 		if len(differ) > differMost {

@@ -82,7 +82,7 @@ func (d *driver) run(ctx context.Context) {
 		switch {
 		case err == nil:
 			d.m.Waits = ""
-			if err = d.save(ctx); err == nil {
+			if err = d.keepStep(ctx); err == nil {
 				d.s.options.Log.InfoContext(ctx, "moves buckets", "buckets", d.m.leg().Text, "to", d.m.To, "step", d.m.Step, "copied", d.m.Copied, "pause", d.m.Pause)
 				begun = begun && d.m.Step != Copying // the next leg
 				continue
@@ -103,6 +103,22 @@ func (d *driver) run(ctx context.Context) {
 		case <-time.After(d.s.options.Sweep):
 		case <-ctx.Done():
 			return
+		}
+	}
+}
+
+// keepStep keeps the plan before anything is done that follows from it, however long that takes: who comes next goes by the plan.
+func (d *driver) keepStep(ctx context.Context) error {
+	for {
+		err := d.save(ctx)
+		if err == nil || errors.Is(err, errDriven) || ctx.Err() != nil {
+			return err
+		}
+		d.s.options.Log.WarnContext(ctx, "the plan of the move of buckets can't be kept", "step", d.m.Step, "error", err)
+		select {
+		case <-time.After(d.s.options.Sweep):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -139,6 +155,9 @@ func (d *driver) step(ctx context.Context) error {
 		}
 		return d.then(Dropping, nil)
 	case Dropping:
+		if err := d.outlast(ctx, min(directoryTrust, 5*d.s.options.Sweep)-d.m.Keep); err != nil {
+			return err
+		}
 		if err := d.forget(ctx, leg.From); err != nil {
 			return err
 		}
@@ -203,6 +222,9 @@ func (d *driver) save(ctx context.Context) error {
 			return errDriven
 		}
 		d.m.Abort, d.version = other.Abort, version
+		if d.m.Abort && d.m.Step == Dropping { // it was asked for while the way back was open, and nothing is dropped yet
+			d.m.Step = Returning
+		}
 	}
 }
 

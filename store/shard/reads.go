@@ -137,6 +137,9 @@ func (s *Store) SessionByHash(ctx context.Context, hash [32]byte) (freshet.Sessi
 		return freshet.Session{}, err
 	}
 	return anyOf(ctx, s, func(ctx context.Context, i int, p store.Part) (freshet.Session, error) {
+		if _, err := s.ask(ctx, dir, i); err != nil {
+			return freshet.Session{}, err
+		}
 		found, err := p.SessionByHash(ctx, hash)
 		if err == nil && int(dir.Owners[found.ID.Bucket()]) != i { // on its way from one part to another: it counts where its user is
 			err = freshet.NotFound("session")

@@ -385,7 +385,7 @@ func (s *Store) claimed(ctx context.Context, key [32]byte) (at int, c freshet.Cl
 	found := make([]*freshet.Claim, len(s.parts))
 	err = s.each(func(i int, p store.Part) error {
 		c, err := p.Claim(ctx, key)
-		if err == nil {
+		if err == nil && (c.Subject == 0 || s.owner(c.Subject) == i) { // else it is on its way from one part to another
 			found[i] = &c
 		}
 		if errors.Is(err, freshet.ErrNotFound) || freshet.CodeOf(err) == freshet.CodeUnavailable {
