@@ -45,6 +45,9 @@ func (s *Store) EraseUser(ctx context.Context, id freshet.ID, w store.Write) (go
 		return nil
 	})
 	gone.Parents, gone.Neighbors = sorted(gone.Parents), sorted(gone.Neighbors)
+	if err == nil {
+		err = s.stayed(ctx, id, from)
+	}
 	if err != nil {
 		err = unavailable("the erasure", err)
 	}
@@ -150,10 +153,28 @@ func (s *Store) carry(ctx context.Context, actor, target freshet.ID, back bool, 
 		return r, err
 	}
 	home, err := s.couriers[to][from].flush(ctx)
+	if err == nil {
+		err = s.stayed(ctx, actor, from)
+	}
+	if err == nil && s.owner(target) != to {
+		err = errLeft
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &round{at: r.at.Merge(home.at), refused: r.refused}, nil
+}
+
+// errLeft is what couriers could not carry: it goes with the bucket that it lies in, and is carried from there.
+var errLeft = errors.New("a bucket has left meanwhile")
+
+// stayed fails where a user's bucket has left the part that couriers were to carry from: its mirrors went along.
+func (s *Store) stayed(ctx context.Context, user freshet.ID, from int) error {
+	elsewhere, err := s.parts[from].Elsewhere(ctx)
+	if err == nil && elsewhere.Has(user.Bucket()) {
+		err = errLeft
+	}
+	return err
 }
 
 // Block notes a block and ends both follows.
