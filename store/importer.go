@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/freshet/freshet"
@@ -33,6 +36,20 @@ func (p *ImportedPost) Check(now time.Time) error {
 		return freshet.Invalid("created_at", "is before 2000 or later than now")
 	}
 	return nil
+}
+
+// Hash is a row's identity as engines keep it, also where its bucket has come from another engine: the author's handle counts without
+// regard to case, as it is looked up.
+func (p *ImportedPost) Hash() []byte {
+	b := make([]byte, 0, 64+len(p.Text))
+	b = append(b, strings.ToLower(p.Author)...)
+	b = append(b, 0)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.CreatedAt.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(p.CreatedAt.Nanosecond()))
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Occurrence))
+	b = append(b, p.Text...)
+	sum := sha256.Sum256(b)
+	return sum[:16]
 }
 
 // ImportCount counts what a chunk added and whom it touched.

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -54,7 +52,7 @@ func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.
 		for i, r := range rows {
 			authors[i] = c.user(r.Author, r.AuthorID)
 			firsts[i] = int64(freshet.NewID(r.Millis, freshet.ID(authors[i]).Bucket(), 0))
-			hashes[i], times[i], texts[i] = rowHash(r), r.CreatedAt, r.Text
+			hashes[i], times[i], texts[i] = r.Hash(), r.CreatedAt, r.Text
 		}
 		return c.each("SELECT author, post FROM import_posts($1, $2, $3, $4, $5)", []any{authors, firsts, hashes, times, texts}, func(author, _ int64) {
 			c.count.Posts++
@@ -166,17 +164,4 @@ func (c *chunk) findUsers(handles []string, now *time.Time) error {
 		return nil
 	})
 	return err
-}
-
-// rowHash is the identity of a row: its handle without regard to case, as the author would be found.
-func rowHash(row store.ImportedPost) []byte {
-	b := make([]byte, 0, 64+len(row.Text))
-	b = append(b, handleKey(row.Author)...)
-	b = append(b, 0)
-	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Unix()))
-	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Nanosecond()))
-	b = binary.BigEndian.AppendUint64(b, uint64(row.Occurrence))
-	b = append(b, row.Text...)
-	sum := sha256.Sum256(b)
-	return sum[:16]
 }

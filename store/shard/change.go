@@ -107,7 +107,7 @@ func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (b
 		return began, fmt.Errorf("fence the source: %w", err)
 	}
 	fenced := time.Now()
-	// Each clock was read while it was asked: so far the source's is ahead at least, and at most.
+	// Each clock was read while it was asked, so the source's is ahead by that at least.
 	if ahead := here.Sub(there) - fenced.Sub(asked); ahead > maxSkew {
 		return began, fmt.Errorf("the clock of shard %d is %v ahead of shard %d's: ids would go back. Set the clocks", d.m.leg().From, ahead.Round(time.Millisecond), d.m.To)
 	}

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/freshet/freshet"
@@ -167,7 +165,7 @@ func (c *chunk) post(row store.ImportedPost) error {
 	if err != nil {
 		return err
 	}
-	isNew, err := c.Exec("INSERT INTO imported (hash, post) VALUES (?, ?) ON CONFLICT DO NOTHING", rowHash(row), id)
+	isNew, err := c.Exec("INSERT INTO imported (hash, post) VALUES (?, ?) ON CONFLICT DO NOTHING", row.Hash(), id)
 	if err != nil || isNew == 0 {
 		return err
 	}
@@ -196,18 +194,4 @@ func (c *chunk) freeID(millis int64, bucket int) (freshet.ID, error) {
 		return 0, fmt.Errorf("all %d ids of the millisecond %d in bucket %d are taken", freshet.Sequences, millis, bucket)
 	}
 	return free, nil
-}
-
-// rowHash is the identity of a row: its handle without regard to case, as the
-// author would be found.
-func rowHash(row store.ImportedPost) []byte {
-	b := make([]byte, 0, 64+len(row.Text))
-	b = append(b, handleKey(row.Author)...)
-	b = append(b, 0)
-	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Unix()))
-	b = binary.BigEndian.AppendUint64(b, uint64(row.CreatedAt.Nanosecond()))
-	b = binary.BigEndian.AppendUint64(b, uint64(row.Occurrence))
-	b = append(b, row.Text...)
-	sum := sha256.Sum256(b)
-	return sum[:16]
 }
