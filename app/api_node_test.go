@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/api"
 	"github.com/freshet/freshet/config"
+	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/store"
 )
@@ -31,6 +33,7 @@ func startAPI(tb testing.TB, change func(*config.Config)) *apiNode {
 	tb.Helper()
 	cfg := config.Default()
 	cfg.Data = tb.TempDir()
+	putEmpty(tb, cfg.Data)
 	if change != nil {
 		change(cfg)
 	}
@@ -65,6 +68,20 @@ func startAPI(tb testing.TB, change func(*config.Config)) *apiNode {
 		tb.Fatal(err)
 	}
 	return &apiNode{Node: n, handler: h, url: srv.URL, key: key}
+}
+
+var empty testenv.Prepared
+
+// putEmpty puts a migrated file without rows into a data folder.
+func putEmpty(t testenv.Fataler, dir string) {
+	t.Helper()
+	empty.Put(t, filepath.Join(dir, "freshet.db"), func(path string) error {
+		file, err := litedb.Open(context.Background(), path, litedb.Options{Migrations: schema()})
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	})
 }
 
 // person is a user with a user token.

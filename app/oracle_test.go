@@ -27,7 +27,7 @@ func TestHomeFeedsEqualTheOracle(t *testing.T) {
 			"push": openOracle(t, feed.Push, users),
 			"pull": openOracle(t, feed.Pull, users),
 		}
-	}, feedtest.Options{Checks: testenv.Size(10, 30, 2000), Ops: 150})
+	}, feedtest.Options{Checks: testenv.Size(5, 30, 2000), Ops: 150})
 }
 
 func TestHomeFeedsEqualTheOracleUnderConcurrency(t *testing.T) {
@@ -84,6 +84,7 @@ func openOracleOn(t feedtest.T, mode feed.Mode, users int, set func(*config.Conf
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	putEmpty(t, dir)
 	o := &oracle{cfg: config.Default()}
 	o.cfg.Data, o.cfg.Feed.Mode = dir, string(mode)
 	o.cfg.Feed.TimelineLength = 50 // small, so that feeds run below what timelines cover

@@ -44,11 +44,20 @@ type files struct {
 	raw   []*litedb.DB
 }
 
+var emptyFile testenv.Prepared
+
 func openFiles(t testing.TB, n int, now func() time.Time) (f files) {
 	t.Helper()
 	for i := range n {
-		raw, err := litedb.Open(t.Context(), filepath.Join(t.TempDir(), fmt.Sprintf("part%d.db", i)),
-			litedb.Options{Now: now, Migrations: []litedb.Migrations{sqlite.Migrations()}})
+		path := filepath.Join(t.TempDir(), fmt.Sprintf("part%d.db", i))
+		emptyFile.Put(t, path, func(path string) error {
+			db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		})
+		raw, err := litedb.Open(t.Context(), path, litedb.Options{Now: now, Migrations: []litedb.Migrations{sqlite.Migrations()}})
 		if err != nil {
 			t.Fatal(err)
 		}

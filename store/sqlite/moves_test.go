@@ -22,7 +22,7 @@ func TestMoveContract(t *testing.T) {
 	open := func(t *testing.T) store.Part {
 		// One reader: each move changes the schema, after which every connection
 		// prepares its statements again.
-		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "freshet.db"), sqlite.Options{Readers: 1})
+		db, err := sqlite.Open(t.Context(), emptyFile(t), sqlite.Options{Readers: 1})
 		must(t, err)
 		t.Cleanup(func() { must(t, db.Close()) })
 		return db

@@ -34,7 +34,7 @@ func TestPartContract(t *testing.T) {
 	}
 	storetest.RunParts(t, func(t *testing.T, n int) (parts []store.Part) {
 		for range n {
-			parts = append(parts, openFile(t, filepath.Join(t.TempDir(), "freshet.db")))
+			parts = append(parts, openFile(t, emptyFile(t)))
 		}
 		return parts
 	}, storetest.PartOptions{
@@ -52,7 +52,7 @@ func TestPartContract(t *testing.T) {
 func TestAppliedMirrorsAreForgotten(t *testing.T) {
 	var clock atomic.Int64
 	clock.Store(time.Now().UnixNano())
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "freshet.db"), sqlite.Options{
+	db, err := sqlite.Open(t.Context(), emptyFile(t), sqlite.Options{
 		Now: func() time.Time { return time.Unix(0, clock.Load()) },
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/sqlite"
 	"github.com/freshet/freshet/store/storetest"
@@ -14,7 +15,7 @@ import (
 // open makes an empty file that is closed with the test.
 func open(t testing.TB) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "freshet.db"), sqlite.Options{})
+	db, err := sqlite.Open(t.Context(), emptyFile(t), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +25,22 @@ func open(t testing.TB) *sqlite.DB {
 		}
 	})
 	return db
+}
+
+var empty testenv.Prepared
+
+// emptyFile is the path of a migrated file without rows.
+func emptyFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "freshet.db")
+	empty.Put(t, path, func(path string) error {
+		db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
+	return path
 }
 
 // exec changes the file behind the store's back.
