@@ -16,7 +16,7 @@ const (
 	// fenceLease is for how long a source waits for its mover before it takes writes again.
 	fenceLease = 2 * time.Second
 	// erasureLease is for how long a target holds erasures: until it has the buckets, also where a mover dies after the source has left and
-	// another goes on. One that neither part makes for the rows between them would be made for none.
+	// another goes on. What comes later passes over the rows between the two parts, and is made for them when the target takes them.
 	erasureLease = 10 * time.Minute
 	// fewChanges is how many a source may have left over when it is fenced, so that the pause is short.
 	fewChanges = 100

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/shard"
 	"github.com/freshet/freshet/store/sqlite"
@@ -299,4 +302,69 @@ func TestAnAbortWhileHomeMovesCounts(t *testing.T) {
 			t.Errorf("home is %d: %+v", d.Home(), m)
 		}
 	})
+}
+
+// switched is a real part that does something once the buckets have come to it.
+type switched struct {
+	*sqlite.DB
+	once   sync.Once
+	joined func()
+}
+
+func (s *switched) Join(ctx context.Context, term uint64) (position.Token, error) {
+	at, err := s.DB.Join(ctx, term)
+	if err == nil {
+		s.once.Do(s.joined)
+	}
+	return at, err
+}
+
+// A check goes on where more rows have changed since the switch than it remembers, and ends where more are wrong.
+func TestACheckRemembersSoManyRows(t *testing.T) {
+	for _, wrong := range []bool{false, true} {
+		t.Run(fmt.Sprintf("wrong %t", wrong), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := openFiles(t, 2, nil)
+				target := &switched{DB: f.parts[1].(*sqlite.DB)}
+				s := openStore(t, []store.Part{f.parts[0], target}, shard.Options{Sweep: time.Second})
+				s.RememberDiffering(4)
+				user, b := userOf(t, s, 0)
+				var posts []freshet.ID
+				for range 20 {
+					p, _, err := s.CreatePost(t.Context(), freshet.NewPost{Author: user, Text: "x"}, store.Write{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					posts = append(posts, p.ID)
+				}
+				target.joined = func() {
+					for _, id := range posts {
+						if _, _, err := target.EditPost(t.Context(), user, id, freshet.PostPatch{Text: new(string)}, store.Write{}); err != nil {
+							t.Error(err)
+						}
+					}
+					if !wrong {
+						return
+					}
+					noted, err := target.Noted(t.Context(), 0, 1000)
+					if err == nil {
+						err = target.ForgetNotes(t.Context(), 1<<62, noted.Notes)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if _, err := s.Move(t.Context(), b, 1, 0); err != nil {
+					t.Fatal(err)
+				}
+				for range 20 {
+					time.Sleep(time.Second)
+				}
+				m, err := s.Moving(t.Context())
+				if err != nil || wrong != (m.Wrong == 4) || wrong != (m.Checked < 20) || wrong != (m.Step == shard.Keeping) || m.Waits != "" {
+					t.Errorf("%+v, %v", m, err)
+				}
+			})
+		})
+	}
 }

@@ -81,6 +81,8 @@ type Store struct {
 		next *driver // the one to be driven next
 	}
 
+	differMost int // see the constant, which it is outside of tests
+
 	ctx     context.Context // ends with the store
 	stop    context.CancelFunc
 	mu      sync.Mutex // between start and Close
@@ -104,7 +106,7 @@ func Open(ctx context.Context, parts []store.Part, o Options) (*Store, error) {
 	if o.Sweep <= 0 {
 		o.Sweep = time.Second
 	}
-	s := &Store{parts: parts, options: o, id: rand.Uint32(), couriers: make([][]*courier, len(parts)), erasures: make([]erasures, len(parts))}
+	s := &Store{parts: parts, options: o, id: rand.Uint32(), differMost: differMost, couriers: make([][]*courier, len(parts)), erasures: make([]erasures, len(parts))}
 	if err := s.readDirectory(ctx); err != nil {
 		return nil, err
 	}
