@@ -18,13 +18,19 @@ import (
 //
 // What was read has everything up to low, so a cache may keep it as of there. It has nothing above high, so who has seen it
 // sees nothing older where high has been reached. So what happens under one Reading sees its own writes and never goes back
-// in time. A primary reports no low: it has all that is acknowledged, and that is not a position. A Reading is safe for concurrent use; a nil one takes part in nothing.
+// in time. A primary reports no low: it has all that is acknowledged, and that is not a position.
+//
+// A floor is what every read must have reached, whatever its reader has seen, because of how things are: where a part has come
+// to have all that it is asked for. It is no need of the reader's, so what is held against a reader who needs nothing, such as the
+// age of a replica, is held against one with floors alone too. A Reading is safe for concurrent use; a nil one takes part in
+// nothing.
 type Reading struct {
 	need   Token
 	latest bool
 
 	mu        sync.Mutex
 	low, high Token
+	floor     Token
 	reported  bool
 }
 
@@ -54,6 +60,38 @@ func (r *Reading) Need() Token {
 		return nil
 	}
 	return r.need.Merge(r.High())
+}
+
+// Floor says what every read from here on must have reached: of a part, or of a system that whoever says it has itself, and that
+// no part is asked for.
+func (r *Reading) Floor(floor Token) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.floor) == 0 {
+		r.floor = floor
+		return
+	}
+	r.floor = r.floor.Merge(floor)
+}
+
+// Wants is what a replica must have reached: the need but for what is not above a floor, and the floors.
+func (r *Reading) Wants() (need, floor Token) {
+	need = r.Need()
+	if r == nil {
+		return need, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	floor = r.floor
+	for _, p := range floor {
+		if order, ok := need.At(p.System).Compare(p); ok && order <= 0 {
+			need = need.without(p.System)
+		}
+	}
+	return need, floor
 }
 
 // NeedAt is Need of one system.

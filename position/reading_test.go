@@ -35,9 +35,32 @@ func TestReadingSpansItsParts(t *testing.T) {
 	}
 }
 
+func TestAFloorIsNoNeed(t *testing.T) {
+	at := func(system, offset uint64) position.Position {
+		return position.Position{System: system, Timeline: 1, Offset: offset}
+	}
+	_, r := position.WithReading(context.Background(), position.Token{at(1, 5), at(2, 5), at(3, 5)})
+	r.Floor(position.Token{at(1, 4), at(2, 5)})
+	r.Floor(position.Token{at(2, 3), at(4, 1)})
+	need, floor := r.Wants()
+	if need.At(1) != at(1, 5) || !need.At(2).IsZero() || need.At(3) != at(3, 5) || !need.At(4).IsZero() {
+		t.Errorf("needed is %v: a floor stands for what is not above it", need)
+	}
+	if floor.At(1) != at(1, 4) || floor.At(2) != at(2, 5) || floor.At(4) != at(4, 1) {
+		t.Errorf("the floors are %v", floor)
+	}
+	if r.NeedAt(2) != at(2, 5) || len(r.Need()) != 3 || r.High() != nil {
+		t.Errorf("a floor has become a need: %v, or was seen: %v", r.Need(), r.High())
+	}
+}
+
 func TestNoReadingTakesPartInNothing(t *testing.T) {
 	r := position.ReadingOf(context.Background())
 	r.Report(position.Token{{System: 1}}, nil)
+	r.Floor(position.Token{{System: 1}})
+	if need, floor := r.Wants(); need != nil || floor != nil {
+		t.Fatal("a nil reading wants something")
+	}
 	if _, reported := r.Low(); reported || r.Need() != nil || r.High() != nil || !r.NeedAt(1).IsZero() {
 		t.Fatal("a nil reading says something")
 	}

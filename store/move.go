@@ -48,7 +48,8 @@ type BucketMover interface {
 	// Leave gives the guarded buckets away, for good; where the fence is over it fails with [ErrFenceOver]. Again it does nothing.
 	Leave(ctx context.Context, term uint64) (position.Token, error)
 	// Join takes the guarded buckets, ends the fence, and makes what mirrors tell that lie here between two users of this part, or
-	// of an erasure of one who came. The change feed hears of it: [BucketsMoved]. Again it does nothing.
+	// of an erasure of one who came, and for the rows that came all erasures that passed over them while they were elsewhere: the
+	// other part may have given them away before it heard of one. The change feed hears of it: [BucketsMoved]. Again it does nothing.
 	Join(ctx context.Context, term uint64) (position.Token, error)
 
 	// DropRows removes up to limit rows of the guarded buckets, which are elsewhere, and tells how many it found.

@@ -127,6 +127,39 @@ func TestATokenOfAnotherSystemAsksThePrimary(t *testing.T) {
 	})
 }
 
+// Where there are only floors, a replica that has passed its own and is not too old may answer, on a later timeline too; those of
+// other systems are no concern of it.
+func TestAFloorIsPassed(t *testing.T) {
+	p, r := &told{at: at(1, 2, 5), writable: true}, &told{at: at(1, 2, 5)}
+	route(t, []*told{p, r}, func(t *testing.T, s *replica.Store) {
+		read := func(need, floor position.Token) (onReplica bool) {
+			before := r.read
+			ctx, reading := position.WithReading(t.Context(), need)
+			reading.Floor(floor)
+			if _, err := s.UserByRef(ctx, ""); err != nil {
+				t.Fatal(err)
+			}
+			return r.read > before
+		}
+		floors := []position.Token{{at(2, 1, 1)}, {at(1, 2, 5)}, {at(1, 1, 9)}, {at(1, 2, 6)}}
+		for i, floor := range floors {
+			if onReplica := read(nil, floor); onReplica != (i < 3) {
+				t.Errorf("a read above %v was on a replica: %t", floor, onReplica)
+			}
+		}
+		if !read(position.Token{at(2, 1, 1)}, position.Token{at(2, 1, 2)}) || read(position.Token{at(2, 1, 3)}, position.Token{at(2, 1, 2)}) {
+			t.Error("a need of another system counts unless a floor stands for it")
+		}
+		p.set(at(1, 2, 9), true, false)
+		time.Sleep(time.Minute)
+		for _, floor := range floors[:3] {
+			if read(nil, floor) {
+				t.Errorf("a read above %v was on a replica that is too old", floor)
+			}
+		}
+	})
+}
+
 // A promotion that another process has seen is waited for: who took writes before it may not know yet.
 func TestAReadOfALaterTimelineWaitsForItsPrimary(t *testing.T) {
 	old, next := &told{at: at(1, 1, 5), writable: true}, &told{at: at(1, 1, 5)}

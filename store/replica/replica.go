@@ -208,11 +208,11 @@ func (s *Store) read(ctx context.Context, op func(context.Context, store.Store) 
 	}
 	var tried uint64
 	for {
-		need := reading.Need()
-		n := s.pick(need, tried)
+		need, floor := reading.Wants()
+		n := s.pick(need, floor, tried)
 		if n == nil {
 			s.onPrimary.Add(1)
-			return op(ctx, s.primaryFor(ctx, need))
+			return op(ctx, s.primaryFor(ctx, reading.Need()))
 		}
 		err := n.ask(ctx, op)
 		if err == nil || !elsewhere(ctx, err) {
@@ -275,10 +275,10 @@ func elsewhere(ctx context.Context, err error) bool {
 }
 
 // pick chooses the least busy of the replicas that may answer; nil: none may.
-func (s *Store) pick(need position.Token, tried uint64) (best *node) {
+func (s *Store) pick(need, floor position.Token, tried uint64) (best *node) {
 	primary := s.primary.Load()
 	for _, n := range s.nodes {
-		if n == primary || tried&(1<<n.number) != 0 || n.ejected.Load() || !s.reached(n, need) {
+		if n == primary || tried&(1<<n.number) != 0 || n.ejected.Load() || !s.reached(n, need, floor) {
 			continue
 		}
 		if best == nil || n.busy.Load() < best.busy.Load() {
@@ -289,12 +289,17 @@ func (s *Store) pick(need position.Token, tried uint64) (best *node) {
 }
 
 // reached reports whether a replica is known to have what a read needs. What a position of another system stands for is not
-// known here. Who needs nothing still gets nothing that is older than MaxLag.
-func (s *Store) reached(n *node, need position.Token) bool {
+// known here. Who needs nothing, or what has been reached by now under a floor, still gets nothing that is older than MaxLag.
+func (s *Store) reached(n *node, need, floor position.Token) bool {
 	if !n.answered.Load() {
 		return false
 	}
 	at := n.Known()
+	// A floor was acknowledged, so it stands on the timelines that come after its own.
+	if order, ok := at.Compare(floor.At(at.System)); ok && order < 0 {
+		n.probeNow()
+		return false
+	}
 	if want := need.At(at.System); !want.IsZero() {
 		if at.Reached(want) {
 			return true

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 	"github.com/freshet/freshet/store/shard"
+	"github.com/freshet/freshet/store/sqlite"
 )
 
 // A part takes buckets before the directory says so. Whoever hears of that from the part's feed goes on when the directory has it.
@@ -84,4 +86,47 @@ func TestThePartsStayWhileAMoveIsUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	openStore(t, f.parts, shard.Options{})
+}
+
+// asked is a real part that notes what its reads must have reached.
+type asked struct {
+	*sqlite.DB
+	need, floor position.Token
+}
+
+func (a *asked) Posts(ctx context.Context, ids []freshet.ID) ([]freshet.Post, error) {
+	a.need, a.floor = position.ReadingOf(ctx).Wants()
+	return a.DB.Posts(ctx, ids)
+}
+
+// A directory asks nothing of a part but where it must have come to, so that replicas may answer as if there were none; whoever has
+// read by it is told all the same.
+func TestADirectoryIsNoNeed(t *testing.T) {
+	f := openFiles(t, 2, nil)
+	target := &asked{DB: f.parts[1].(*sqlite.DB)}
+	s := openStore(t, []store.Part{f.parts[0], target}, shard.Options{Sweep: 5 * time.Millisecond})
+	user, b := userOf(t, s, 0)
+	if _, err := s.Move(t.Context(), b, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	moved(t, s)
+	var seen position.Token
+	for range 2 { // and again with what it has been told
+		ctx, reading := position.WithReading(t.Context(), seen)
+		if _, err := s.Posts(ctx, []freshet.ID{user}); err != nil {
+			t.Fatal(err)
+		}
+		system, err := target.System(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := s.Directory()
+		if len(target.need) > 0 || target.floor.At(system) != d.Since[1] {
+			t.Errorf("needed are %v, and %v", target.need, target.floor)
+		}
+		seen = position.Token{reading.High().At(d.Position().System)}
+		if seen.At(d.Position().System) != d.Position() {
+			t.Errorf("the reader has seen %v", reading.High())
+		}
+	}
 }

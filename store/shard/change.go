@@ -16,7 +16,7 @@ const (
 	// fenceLease is for how long a source waits for its mover before it takes writes again.
 	fenceLease = 2 * time.Second
 	// erasureLease is for how long a target holds erasures: until it has the buckets, also where a mover dies after the source has left and
-	// another goes on. One that neither part makes for the rows between them would be made for none.
+	// another goes on. What comes later passes over the rows between the two parts, and is made for them when the target takes them.
 	erasureLease = 10 * time.Minute
 	// fewChanges is how many a source may have left over when it is fenced, so that the pause is short.
 	fewChanges = 100
@@ -85,15 +85,15 @@ func (d *driver) lift(ctx context.Context, from int, source, target store.Bucket
 	if left, err := d.elsewhere(ctx, from); err != nil || left {
 		return err
 	}
-	_, err := source.Fence(ctx, d.m.Term, 0)
-	_, err2 := target.Fence(ctx, d.m.Term, 0)
+	_, err := source.Fence(ctx, d.m.term(), 0)
+	_, err2 := target.Fence(ctx, d.m.term(), 0)
 	return errors.Join(err, err2)
 }
 
 // leave stops writes on the source, takes the last changes over, and has the source give the buckets away. The pause began when it says.
 func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (began time.Time, err error) {
 	asked := time.Now()
-	there, err := target.Fence(ctx, d.m.Term, erasureLease)
+	there, err := target.Fence(ctx, d.m.term(), erasureLease)
 	if err != nil {
 		return began, fmt.Errorf("fence the target: %w", err)
 	}
@@ -102,7 +102,7 @@ func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (b
 		return began, err
 	}
 	began = time.Now()
-	here, err := source.Fence(ctx, d.m.Term, fenceLease)
+	here, err := source.Fence(ctx, d.m.term(), fenceLease)
 	if err != nil {
 		return began, fmt.Errorf("fence the source: %w", err)
 	}
@@ -118,7 +118,7 @@ func (d *driver) leave(ctx context.Context, source, target store.BucketMover) (b
 	if ahead := here.Sub(there) - time.Since(told); ahead > 0 {
 		time.Sleep(ahead)
 	}
-	if _, err := source.Leave(ctx, d.m.Term); err != nil {
+	if _, err := source.Leave(ctx, d.m.term()); err != nil {
 		return began, fmt.Errorf("give the buckets away: %w", err)
 	}
 	return began, nil
@@ -179,7 +179,7 @@ func (d *driver) drainAll(ctx context.Context, source, target store.BucketMover)
 // arrive goes on where the source has left and all has gone over: the target takes the buckets, and the directory says so.
 func (d *driver) arrive(ctx context.Context, to int, began time.Time) error {
 	target := d.s.mover(to)
-	at, err := target.Join(ctx, d.m.Term)
+	at, err := target.Join(ctx, d.m.term())
 	if err != nil {
 		return fmt.Errorf("take the buckets: %w", err)
 	}
@@ -195,7 +195,7 @@ func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
 	for round := 0; ; round++ {
 		old := d.s.dir.Load()
 		if round > 0 { // the directory knows no terms: whoever was overtaken hears of it here
-			if _, err := d.s.mover(to).Join(ctx, d.m.Term); err != nil {
+			if _, err := d.s.mover(to).Join(ctx, d.m.term()); err != nil {
 				return err
 			}
 		}
@@ -207,14 +207,19 @@ func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
 			next.Owners[bucket] = uint16(to)
 		}
 		if !moved {
-			return nil
+			return d.followHome(ctx)
 		}
 		next.Since = make([]position.Position, len(next.Parts))
 		copy(next.Since, old.Since)
 		if p := at.At(next.Parts[to]); !p.IsZero() {
 			next.Since[to] = p
 		}
-		err := d.keepDirectory(ctx, old, &next)
+		if old.Home() != next.Home() {
+			if err := d.bring(ctx, next.Home()); err != nil {
+				return err
+			}
+		}
+		err := d.s.parts[old.Home()].SetDirectory(ctx, next)
 		if freshet.CodeOf(err) == freshet.CodeConflict { // somebody else has changed it
 			if err := d.s.refresh(ctx, old); err != nil {
 				return err
@@ -228,31 +233,54 @@ func (d *driver) direct(ctx context.Context, to int, at position.Token) error {
 			return err
 		}
 		d.s.replace(old, next)
-		return nil
+		return d.followHome(ctx)
 	}
 }
 
-// keepDirectory keeps a directory at home. Where home moves, the plan goes there first, and the old one is left with where to ask.
-func (d *driver) keepDirectory(ctx context.Context, old *directory, next *store.Directory) error {
-	if old.Home() != next.Home() {
-		home := d.s.mover(next.Home())
-		_, version, err := home.MovePlan(ctx)
+// Where home moves, the plan is brought to the next home, then the directory of the last says where that is, then the next has it too.
+// The second decides for all processes at once, those that have just been started too: before it they find the plan at the last home,
+// after it at the next, whose own directory, if it was home before, is older and counts no more.
+
+// bring has the next home know the plan, unless it knows one of who has come in this driver's place.
+func (d *driver) bring(ctx context.Context, part int) error {
+	for {
+		there, version, err := planOf(ctx, d.s.parts[part])
 		if err != nil {
 			return err
 		}
-		if err := home.SetMovePlan(ctx, d.m.encode(), version+1); err != nil {
-			return err
+		if there != nil && there.term() > d.m.term() {
+			return errDriven
 		}
-		d.version = version + 1
-		err = d.s.parts[next.Home()].SetDirectory(ctx, *next)
-		if freshet.CodeOf(err) == freshet.CodeConflict { // perhaps by a driver that died just after
-			if there, readErr := d.s.parts[next.Home()].Directory(ctx); readErr == nil && there.Owners == next.Owners {
-				*next, err = there, nil
-			}
-		}
-		if err != nil {
+		err = d.s.mover(part).SetMovePlan(ctx, d.m.encode(), version+1)
+		if freshet.CodeOf(err) != freshet.CodeConflict {
 			return err
 		}
 	}
-	return d.s.parts[old.Home()].SetDirectory(ctx, *next)
+}
+
+// followHome goes on where the directory says that the buckets have moved. Where home is one of them it has the directory itself from
+// here on, and hears of an end that was asked for at the last home after the plan was brought.
+func (d *driver) followHome(ctx context.Context) error {
+	dir := d.s.dir.Load()
+	if !d.m.leg().Buckets.Has(0) {
+		return nil
+	}
+	home := d.s.parts[dir.Home()]
+	there, err := home.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	if there.Epoch < dir.Epoch {
+		if err := home.SetDirectory(ctx, dir.Directory); err != nil && freshet.CodeOf(err) != freshet.CodeConflict { // another did it
+			return err
+		}
+	}
+	last := d.m.leg().From + d.m.To - dir.Home()
+	plan, _, err := planOf(ctx, d.s.parts[last])
+	if err == nil && plan != nil && plan.Abort && plan.Began.Equal(d.m.Began) {
+		d.mu.Lock()
+		d.aborted = true
+		d.mu.Unlock()
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -13,9 +14,12 @@ import (
 const (
 	// checkPage is how many rows are compared at once.
 	checkPage = 1000
-	// differMost bounds how many rows may have changed since the switch: more than that is looked at again, sooner after it.
+	// differMost bounds how many rows that differ are remembered: then is looked which of them the target has noted.
 	differMost = 1_000_000
 )
+
+// errDiffer ends a comparison that has found enough.
+var errDiffer = errors.New("too many rows differ")
 
 // check compares every row of the source, which stands still, with the target's. A row that differs must be one that the target has
 // noted, because it was written there since.
@@ -27,11 +31,26 @@ func (d *driver) check(ctx context.Context) error {
 			continue
 		}
 		d.m.Table = t.String()
-		if err := d.compare(ctx, t, differ); err != nil {
+		if err := d.compare(ctx, t, differ); errors.Is(err, errDiffer) {
+			break
+		} else if err != nil {
 			return fmt.Errorf("compare %s: %w", t, err)
 		}
 	}
 	d.m.Table = ""
+	if err := d.excuse(ctx, differ); err != nil {
+		return err
+	}
+	d.m.Wrong = int64(len(differ))
+	for name := range differ {
+		d.s.options.Log.ErrorContext(ctx, "a row that was moved differs", "row", name, "rows", d.m.Wrong)
+		break
+	}
+	return nil
+}
+
+// excuse takes out the rows that the target has noted. A row is noted before it can be read, and notes stay until the check is over.
+func (d *driver) excuse(ctx context.Context, differ map[string]struct{}) error {
 	for after := int64(0); len(differ) > 0; {
 		noted, err := d.to().Noted(ctx, after, drainPage)
 		if err != nil {
@@ -52,11 +71,6 @@ func (d *driver) check(ctx context.Context) error {
 		if err := d.alive(ctx); err != nil {
 			return err
 		}
-	}
-	d.m.Wrong = int64(len(differ))
-	for name := range differ {
-		d.s.options.Log.ErrorContext(ctx, "a row that was moved differs", "row", name, "rows", d.m.Wrong)
-		break
 	}
 	return nil
 }
@@ -89,8 +103,13 @@ func (d *driver) compare(ctx context.Context, t store.Table, differ map[string]s
 			differ[nameOf(t, a)] = struct{}{}
 		}
 		d.m.Checked++
-		if len(differ) > differMost {
-			return fmt.Errorf("more than %d rows differ", differMost)
+		if len(differ) >= d.s.differMost {
+			if err := d.excuse(ctx, differ); err != nil {
+				return err
+			}
+			if len(differ) > d.s.differMost/2 { // they are wrong, and the rest may be
+				return errDiffer
+			}
 		}
 		if d.m.Checked%checkPage == 0 {
 			if err := d.alive(ctx); err != nil {

@@ -177,7 +177,11 @@ func (s *Store) sweep() {
 	var seen uint64 // the plan of a move, as it was last seen
 	var since time.Time
 	for {
-		if err := errors.Join(s.Refresh(s.ctx), s.deliver(s.ctx), s.watchMove(s.ctx, &seen, &since)); err != nil && s.ctx.Err() == nil {
+		err := s.Refresh(s.ctx)
+		if err == nil { // so the plan is where home is
+			err = s.watchMove(s.ctx, &seen, &since)
+		}
+		if err := errors.Join(err, s.deliver(s.ctx)); err != nil && s.ctx.Err() == nil {
 			s.options.Log.WarnContext(s.ctx, "follows and blocks can't be carried to another part of the store", "error", err)
 		}
 		select {

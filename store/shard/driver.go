@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/store"
 )
 
@@ -15,43 +15,74 @@ const (
 	copyPage, drainPage = 1000, 1000
 	// keepPause is how long the way back waits between two looks.
 	keepPause = 100 * time.Millisecond
-	// moverPatience is after how many sweeps without a sign of life a move is taken over.
+	// moverPatience is after how many sweeps without a sign of life a move is taken over. One is given every half sweep.
 	moverPatience = 3
+	// signTimeout bounds the call that gives one.
+	signTimeout = 5 * time.Second
+	// callMost bounds how long a step may be at one call, such as a page, or taking the buckets: then it is given up and made again.
+	callMost = 30 * time.Minute
 )
 
-// errDriven ends a driver in whose place another has come.
-var errDriven = errors.New("another process drives the move now")
+var (
+	// errDriven ends a driver in whose place another has come.
+	errDriven = errors.New("another process drives the move now")
+	errStuck  = fmt.Errorf("a call of the mover took longer than %v", callMost)
+)
 
-// driver is a process's hold on the move under way. One goroutine has it.
+// driver is a process's hold on the move under way. One goroutine has it, and beside it, while it makes a step, one that gives signs
+// of life.
 type driver struct {
-	s       *Store
-	m       *Move
-	version uint64    // of the plan
-	saved   time.Time // when it was kept last
+	s *Store
+	m *Move
 
 	table int // of store.Tables, that is being copied
 	after store.Row
+
+	mu      sync.Mutex // of the plan as it is at home
+	version uint64
+	kept    []byte    // as it was kept last
+	saved   time.Time // when that was
+	aborted bool      // somebody has asked for an end
+	went    time.Time // when the step under way went on last
 }
 
-// drive goes on with a move, unless this process does so already.
+// drive goes on with a move: at once, or where this process is just done with another, or about to hear that it has lost it, after that.
 func (s *Store) drive(m *Move, version uint64) {
-	if !s.driving.CompareAndSwap(false, true) {
-		return
+	d := &driver{s: s, m: m, version: version, kept: m.encode(), saved: time.Now()}
+	s.driver.Lock()
+	defer s.driver.Unlock()
+	s.driver.next = d
+	if !s.driver.at {
+		s.driver.at = s.start(s.driveAll)
 	}
-	d := &driver{s: s, m: m, version: version, saved: time.Now()}
-	if !s.start(func() {
-		defer s.driving.Store(false)
+}
+
+// driveAll drives until nothing is left to be driven.
+func (s *Store) driveAll() {
+	for {
+		s.driver.Lock()
+		d := s.driver.next
+		s.driver.next, s.driver.at = nil, d != nil
+		s.driver.Unlock()
+		if d == nil {
+			return
+		}
 		d.run(s.ctx)
-	}) {
-		s.driving.Store(false)
 	}
+}
+
+// drives reports whether this process drives a move.
+func (s *Store) drives() bool {
+	s.driver.Lock()
+	defer s.driver.Unlock()
+	return s.driver.at
 }
 
 // watchMove takes a move over whose driver gives no sign of life. seen is the version of the plan that was looked at last, and since
 // when that has stood still.
 func (s *Store) watchMove(ctx context.Context, seen *uint64, since *time.Time) error {
 	m, version, err := s.plan(ctx)
-	if err != nil || m == nil || m.Step.ended() || s.driving.Load() || version != *seen {
+	if err != nil || m == nil || m.Step.ended() || s.drives() || version != *seen {
 		*seen, *since = version, time.Now()
 		return err
 	}
@@ -59,6 +90,7 @@ func (s *Store) watchMove(ctx context.Context, seen *uint64, since *time.Time) e
 		return nil
 	}
 	m.Term++
+	m.Driver = s.id
 	if err := s.home().SetMovePlan(ctx, m.encode(), version+1); err != nil {
 		return err
 	}
@@ -71,14 +103,15 @@ func (s *Store) watchMove(ctx context.Context, seen *uint64, since *time.Time) e
 func (d *driver) run(ctx context.Context) {
 	begun := false
 	for !d.m.Step.ended() {
-		err := error(nil)
-		if !begun {
-			err = d.begin(ctx)
-			begun = err == nil
-		}
-		if err == nil {
-			err = d.step(ctx)
-		}
+		err := d.living(ctx, func(ctx context.Context) error {
+			if !begun {
+				if err := d.begin(ctx); err != nil {
+					return err
+				}
+				begun = true
+			}
+			return d.step(ctx)
+		})
 		switch {
 		case err == nil:
 			d.m.Waits = ""
@@ -195,50 +228,16 @@ func (d *driver) to() store.BucketMover   { return d.s.mover(d.m.To) }
 // begin has both parts guard the buckets. Only this driver's calls are heard from here on.
 func (d *driver) begin(ctx context.Context) error {
 	for _, p := range []store.BucketMover{d.to(), d.from()} {
-		if _, err := p.BeginMove(ctx, d.m.Term, d.m.leg().Buckets); err != nil {
+		if _, err := p.BeginMove(ctx, d.m.term(), d.m.leg().Buckets); err != nil {
 			return fmt.Errorf("guard buckets: %w", err)
 		}
 	}
 	return nil
 }
 
-// save keeps the plan. Where somebody has asked for an end meanwhile it hears of it.
-func (d *driver) save(ctx context.Context) error {
-	for {
-		err := d.s.home().SetMovePlan(ctx, d.m.encode(), d.version+1)
-		if err == nil {
-			d.version++
-			d.saved = time.Now()
-			return nil
-		}
-		if freshet.CodeOf(err) != freshet.CodeConflict {
-			return fmt.Errorf("keep the plan of the move: %w", err)
-		}
-		other, version, err := d.s.plan(ctx)
-		switch {
-		case err != nil:
-			return err
-		case other == nil || other.Term != d.m.Term:
-			return errDriven
-		}
-		d.m.Abort, d.version = other.Abort, version
-		if d.m.Abort && d.m.Step == Dropping { // it was asked for while the way back was open, and nothing is dropped yet
-			d.m.Step = Returning
-		}
-	}
-}
-
-// alive gives a sign of life when one is due.
-func (d *driver) alive(ctx context.Context) error {
-	if time.Since(d.saved) < d.s.options.Sweep/2 {
-		return nil
-	}
-	return d.save(ctx)
-}
-
 // copy takes all rows over, from where it was, and after each page what has changed meanwhile.
 func (d *driver) copy(ctx context.Context) error {
-	if err := d.s.erasuresCarried(ctx); err != nil {
+	if err := d.erasuresCarried(ctx); err != nil || d.m.Abort {
 		return err
 	}
 	for tables := store.Tables(); d.table < len(tables); d.table, d.after = d.table+1, nil {
@@ -251,7 +250,7 @@ func (d *driver) copy(ctx context.Context) error {
 			}
 			whole = len(rows) < copyPage
 			if len(rows) > 0 {
-				if err := d.to().PutRows(ctx, d.m.Term, []store.TableRows{{Table: t, Rows: rows}}); err != nil {
+				if err := d.to().PutRows(ctx, d.m.term(), []store.TableRows{{Table: t, Rows: rows}}); err != nil {
 					return fmt.Errorf("copy %s: %w", t, err)
 				}
 				d.after = rows[len(rows)-1][:t.KeyLen()]
@@ -278,14 +277,14 @@ func (d *driver) drain(ctx context.Context, from, to store.BucketMover) (int, er
 	if err := d.put(ctx, to, noted); err != nil {
 		return 0, err
 	}
-	return len(noted.Notes), from.ForgetNotes(ctx, d.m.Term, noted.Notes)
+	return len(noted.Notes), from.ForgetNotes(ctx, d.m.term(), noted.Notes)
 }
 
 func (d *driver) put(ctx context.Context, to store.BucketMover, noted store.Noted) error {
 	for _, c := range noted.Changes {
 		d.m.Changed += int64(len(c.Gone) + len(c.Rows))
 	}
-	if err := to.PutRows(ctx, d.m.Term, noted.Changes); err != nil {
+	if err := to.PutRows(ctx, d.m.term(), noted.Changes); err != nil {
 		return fmt.Errorf("copy changes: %w", err)
 	}
 	return nil
@@ -331,7 +330,7 @@ func (d *driver) outlast(ctx context.Context, trust time.Duration) error {
 // forget has a part that does not have the buckets forget their rows, and ends the move on both.
 func (d *driver) forget(ctx context.Context, part int) error {
 	for {
-		n, err := d.s.mover(part).DropRows(ctx, d.m.Term, copyPage)
+		n, err := d.s.mover(part).DropRows(ctx, d.m.term(), copyPage)
 		if err != nil {
 			return fmt.Errorf("forget what has left: %w", err)
 		}
@@ -343,53 +342,9 @@ func (d *driver) forget(ctx context.Context, part int) error {
 		}
 	}
 	for _, p := range []store.BucketMover{d.from(), d.to()} {
-		if err := p.EndMove(ctx, d.m.Term); err != nil {
+		if err := p.EndMove(ctx, d.m.term()); err != nil {
 			return fmt.Errorf("end the move: %w", err)
 		}
 	}
 	return nil
 }
-
-// erasuresCarried waits until the erasures that are on their way have reached all parts: rows are copied as the source has them, so
-// none of them may be known to the target alone. Those that come later are noted.
-func (s *Store) erasuresCarried(ctx context.Context) error {
-	open, err := s.openErasures(ctx)
-	for pause := keepPause; err == nil && len(open) > 0; {
-		if err := s.deliver(ctx); err != nil {
-			return err
-		}
-		var still map[freshet.ID]freshet.ID
-		if still, err = s.openErasures(ctx); err != nil {
-			return err
-		}
-		for id := range open {
-			if _, ok := still[id]; !ok {
-				delete(open, id)
-			}
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return err
-}
-
-// openErasures are the erasures that not all parts have: by mirror, who was erased.
-func (s *Store) openErasures(ctx context.Context) (map[freshet.ID]freshet.ID, error) {
-	open := make(map[freshet.ID]freshet.ID)
-	for _, p := range s.parts {
-		pending, err := p.Pending(ctx, store.Buckets{}, openErasuresMost)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range pending {
-			open[m.ID] = m.Actor
-		}
-	}
-	return open, nil
-}
-
-// openErasuresMost bounds how many erasures of one part are looked at; while there are more none of the later ones is seen.
-const openErasuresMost = 100_000

@@ -67,8 +67,13 @@ type Move struct {
 	Until   time.Time     `json:"until,omitzero"`  // while keeping: until when
 	Waits   string        `json:"waits,omitempty"` // what it is waiting for, or why it tries again
 
-	Term uint64 `json:"term"` // of who drives it
+	Term   uint64 `json:"term"`   // how often somebody took it over, all moves before it included
+	Driver uint32 `json:"driver"` // who drives it: drawn when a process opens the store
 }
+
+// term is the one that parts are told. No two processes ever have the same one, also where they take over from plans on two parts,
+// because one has not heard that home has moved.
+func (m *Move) term() uint64 { return m.Term<<32 | uint64(m.Driver) }
 
 // leg is the one under way.
 func (m *Move) leg() *Leg { return &m.Legs[m.Leg] }
@@ -128,6 +133,7 @@ func (s *Store) Move(ctx context.Context, b store.Buckets, to int, keep time.Dur
 		m.Term = last.Term
 	}
 	m.Term++
+	m.Driver = s.id
 	if err := s.home().SetMovePlan(ctx, m.encode(), version+1); err != nil {
 		if freshet.CodeOf(err) == freshet.CodeConflict {
 			err = freshet.Conflict("buckets", "can't be moved while another move is under way")
@@ -194,7 +200,12 @@ func (s *Store) AbortMove(ctx context.Context) error {
 			return freshet.Conflict("move", "is over: shard %d is forgetting what has left it. Move the buckets back instead", m.leg().From)
 		}
 		m.Abort = true
-		if err := s.home().SetMovePlan(ctx, m.encode(), version+1); freshet.CodeOf(err) != freshet.CodeConflict {
+		home := s.dir.Load().Home()
+		err = s.mover(home).SetMovePlan(ctx, m.encode(), version+1)
+		if err == nil {
+			err = s.Refresh(ctx)
+		}
+		if freshet.CodeOf(err) != freshet.CodeConflict && (err != nil || s.dir.Load().Home() == home) { // else the plan is elsewhere by now
 			return err
 		}
 	}

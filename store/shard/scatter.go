@@ -24,6 +24,7 @@ func (s *Store) view(ctx context.Context) (*directory, error) {
 		}
 	}
 	r.Report(nil, dir.seen)
+	r.Floor(dir.seen) // which this store has itself: no part is asked for it
 	return dir, nil
 }
 
@@ -31,7 +32,7 @@ func (s *Store) view(ctx context.Context) (*directory, error) {
 // for long may be wrong, so the part itself is asked what it holds.
 func (s *Store) ask(ctx context.Context, dir *directory, i int) (store.Part, error) {
 	if since := dir.since(i); len(since) > 0 {
-		position.ReadingOf(ctx).Report(nil, since)
+		position.ReadingOf(ctx).Floor(since)
 	}
 	if !s.doubts() {
 		return s.parts[i], nil

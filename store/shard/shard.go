@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,14 @@ type Store struct {
 	looked   atomic.Pointer[time.Time] // when the directory was read last
 	couriers [][]*courier              // from, to
 	erasures []erasures                // by from
-	driving  atomic.Bool               // this process drives a move
+	id       uint32                    // of this process among those that drive moves
+	driver   struct {
+		sync.Mutex
+		at   bool    // this process drives a move
+		next *driver // the one to be driven next
+	}
+
+	differMost int // see the constant, which it is outside of tests
 
 	ctx     context.Context // ends with the store
 	stop    context.CancelFunc
@@ -98,7 +106,7 @@ func Open(ctx context.Context, parts []store.Part, o Options) (*Store, error) {
 	if o.Sweep <= 0 {
 		o.Sweep = time.Second
 	}
-	s := &Store{parts: parts, options: o, couriers: make([][]*courier, len(parts)), erasures: make([]erasures, len(parts))}
+	s := &Store{parts: parts, options: o, id: rand.Uint32(), differMost: differMost, couriers: make([][]*courier, len(parts)), erasures: make([]erasures, len(parts))}
 	if err := s.readDirectory(ctx); err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (d *DB) EndMove(ctx context.Context, term uint64) error {
 		if err := t.unguard(); err != nil {
 			return err
 		}
-		for _, query := range []string{"DELETE FROM moving", "DELETE FROM notes", "UPDATE move SET away = 0"} {
+		for _, query := range []string{"DELETE FROM moving", "DELETE FROM notes", "DELETE FROM passed", "UPDATE move SET away = 0"} {
 			if err := t.exec(query); err != nil {
 				return err
 			}
@@ -207,6 +207,9 @@ func (d *DB) Join(ctx context.Context, term uint64) (position.Token, error) {
 			return err
 		}
 		if err := t.meetMirrors(m.buckets); err != nil {
+			return err
+		}
+		if err := t.meetErasures(); err != nil {
 			return err
 		}
 		return t.change(store.BucketsMoved, 0, 0)

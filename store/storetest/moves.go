@@ -228,6 +228,20 @@ func (x *moves) drainSome(limit int) int {
 // lease is longer than any test.
 const lease = time.Hour
 
+// arrived notes that the buckets are on the other part.
+func (x *moves) arrived() {
+	x.Helper()
+	for _, n := range x.b.List() {
+		x.has[x.src].Remove(n)
+		x.has[x.dst].Add(n)
+	}
+	for part, p := range x.p {
+		b, err := p.Elsewhere(x.ctx)
+		x.ok(err)
+		x.same("buckets elsewhere", b, x.has[part].Complement())
+	}
+}
+
 // flip hands the buckets over.
 func (x *moves) flip() {
 	x.Helper()
@@ -243,15 +257,7 @@ func (x *moves) flip() {
 	at, err = x.mover(x.dst).Join(x.ctx, x.st.term)
 	x.ok(err)
 	x.same("tokens", len(at) > 0, true)
-	for _, n := range x.b.List() {
-		x.has[x.src].Remove(n)
-		x.has[x.dst].Add(n)
-	}
-	for part, p := range x.p {
-		b, err := p.Elsewhere(x.ctx)
-		x.ok(err)
-		x.same("buckets elsewhere", b, x.has[part].Complement())
-	}
+	x.arrived()
 }
 
 // turn makes the source the target: the way back.

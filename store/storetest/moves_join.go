@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/store"
@@ -13,6 +14,7 @@ var joinCases = []moveCase{
 	{name: "WhatWaitedToBeToldIsMade", test: testMirrorsMeet},
 	{name: "AFollowThatABlockHasEndedIsNotMade", test: testBlockMeetsFollow},
 	{name: "AnErasureMeetsWhoHadReactions", test: testErasureMeets},
+	{name: "AnErasureMeetsRowsThatItPassed", test: testErasurePassed},
 }
 
 func testStrangersOfTarget(x *moves) {
@@ -134,4 +136,58 @@ func testErasureMeets(x *moves) {
 	x.same("followers", x.at[1].profile(s.t).FollowersCount, 0)
 	x.same("other parts are to be told", kinds(x.parts.pending(1)), []string{"erasure"})
 	x.carry()
+}
+
+// testErasurePassed: between the two parts rows miss an erasure that comes to the source after it has given them away and to the
+// target before it has them, where nobody holds it back for so long. The target makes it when it takes them.
+func testErasurePassed(x *moves) {
+	s := x.scene()
+	x.carry()
+	x.copy()
+	x.ok(second(x.mover(0).Fence(x.ctx, x.st.term, lease)))
+	x.drain()
+	x.ok(second(x.mover(0).Leave(x.ctx, x.st.term)))
+	for part, user := range []freshet.ID{s.u, s.v} {
+		x.ok(third(x.p[part].EraseUser(x.ctx, user, store.Write{})))
+		var told []store.Mirror
+		for _, m := range x.parts.pending(part) {
+			if m.Kind == store.Erasure && m.Actor == user {
+				told = append(told, m)
+			}
+		}
+		x.same("told", len(told), 1)
+		x.ok(third(x.p[1-part].Apply(x.ctx, told)))
+		x.ok(second(x.p[part].Settle(x.ctx, []store.Settled{{ID: told[0].ID}})))
+	}
+	rows := x.everything(1)
+	x.ok(second(x.mover(1).Join(x.ctx, x.st.term)))
+	x.same("rows changed", slices.Equal(rows, x.everything(1)), false)
+	x.arrived()
+	x.without(1, s, s.u, s.v)
+	x.turn()
+	x.drain() // what was made is noted too
+	x.flip()
+	x.without(0, s, s.u, s.v)
+}
+
+// without wants a part to have nothing about a and b that names any of the users.
+func (x *moves) without(part int, s *scene, users ...freshet.ID) {
+	x.Helper()
+	x.carry() // each follow that was ended is told by itself
+	p, e := x.p[part], x.at[part]
+	for _, id := range users {
+		x.same("liked", got(p.Liked(x.ctx, id, []freshet.ID{s.post, s.second}))(e), []freshet.ID(nil))
+		for _, c := range got(p.CommentsOn(x.ctx, s.post, 0, 99))(e) {
+			x.same("a comment of who was erased", c.Author == id, false)
+		}
+		for _, of := range []freshet.ID{s.a, s.b} {
+			for what, list := range map[string][]freshet.Edge{
+				"followed by": got(p.Followers(x.ctx, of, 0, 99))(e), "follows": got(p.Following(x.ctx, of, 0, 99))(e),
+				"blocks": got(p.Blocks(x.ctx, of, 0, 99))(e), "mutes": got(p.Mutes(x.ctx, of, 0, 99))(e),
+			} {
+				x.same(what+" who was erased", slices.Contains(others(list), id), false)
+			}
+		}
+	}
+	x.at[part].verify()
 }
