@@ -72,7 +72,7 @@ func (c *chunk) finish() error {
 	c.count.Touched = sorted(c.count.Touched)
 	for _, id := range c.count.Touched {
 		n := c.touched[id]
-		if n == (counters{}) {
+		if n == (counters{}) { // also of a user elsewhere
 			continue
 		}
 		counted, err := c.Exec(`UPDATE users SET followers_count = followers_count + ?2,
@@ -128,8 +128,8 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	if err != nil {
 		return err
 	}
-	followee, err := c.user(row.Followee, row.FolloweeID)
-	if err != nil {
+	followee, here, err := c.followee(row)
+	if err != nil || followee == 0 {
 		return err
 	}
 	if follower == followee {
@@ -144,13 +144,28 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	if err != nil || edge == 0 {
 		return err
 	}
-	if err := c.mirrorFollow(follower, followee, edge); err != nil {
-		return err
-	}
 	c.count.Follows++
 	c.touch(follower, counters{following: 1})
+	if !here {
+		c.touch(followee, counters{}) // its part counts
+		return c.mirror(store.FollowMade, follower, followee, edge)
+	}
 	c.touch(followee, counters{followers: 1})
-	return nil
+	return c.mirrorFollow(follower, followee, edge)
+}
+
+// followee is whom a row follows, who may be elsewhere where the id is known; 0:
+// erased since it was found.
+func (c *chunk) followee(row store.ImportedFollow) (id freshet.ID, here bool, err error) {
+	if row.FolloweeID == 0 {
+		id, err = c.user(row.Followee, 0)
+		return id, true, err
+	}
+	here, err = c.know(row.FolloweeID)
+	if freshet.CodeOf(err) == freshet.CodeNotFound {
+		return 0, false, nil
+	}
+	return row.FolloweeID, here, err
 }
 
 func (c *chunk) post(row store.ImportedPost) error {
