@@ -77,7 +77,7 @@ type ImportedUser struct {
 // claims that were ended, hold up no others.
 type PartImporter interface {
 	Importer
-	// NamesOf is NameOf for many handles, by the handle as given. Those that nobody has are left out.
+	// NamesOf is NameOf for many handles, by the handle in lower case. Those that nobody has are left out.
 	NamesOf(ctx context.Context, handles []string) (map[string]Name, error)
 	// DrawUserIDs is DrawUserID for each of some buckets, in their order.
 	DrawUserIDs(ctx context.Context, buckets []int) ([]freshet.ID, error)

@@ -12,19 +12,16 @@ import (
 
 // NamesOf is who has each of some handles.
 func (d *DB) NamesOf(ctx context.Context, handles []string) (map[string]store.Name, error) {
-	keys, asked := make([]string, len(handles)), make(map[string][]string, len(handles))
+	keys := make([]string, len(handles))
 	for i, h := range handles {
 		keys[i] = handleKey(h)
-		asked[keys[i]] = append(asked[keys[i]], h)
 	}
 	names := make(map[string]store.Name, len(handles))
 	err := d.db.Read(ctx, "SELECT handle, user_id, claim, pending FROM handles WHERE handle = ANY ($1::text[])", []any{keys}, func(r pgx.Rows) error {
 		var key string
 		var n store.Name
 		err := r.Scan(&key, (*int64)(&n.User), (*int64)(&n.Claim), &n.Pending)
-		for _, h := range asked[key] {
-			names[h] = n
-		}
+		names[key] = n
 		return err
 	})
 	return names, err

@@ -33,7 +33,7 @@ func (u *imported) find(dir *directory) error {
 	}
 	var disputed, free []string
 	for _, handle := range u.names {
-		switch n, taken := names[handle]; {
+		switch n, taken := names[nameKey(handle)]; {
 		case !taken:
 			free, u.ids[nameKey(handle)] = append(free, handle), 0
 		case n.Pending:

@@ -39,6 +39,7 @@ func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.
 type chunk struct {
 	*tx
 	users   map[string]freshet.ID // by handle as written
+	met     map[freshet.ID]bool   // who was known by id; whether they are here
 	touched map[freshet.ID]counters
 	count   store.ImportCount
 }
@@ -47,7 +48,7 @@ type counters struct{ followers, following, posts int }
 
 func (d *DB) importChunk(ctx context.Context, load func(*chunk) error) (count store.ImportCount, err error) {
 	_, err = d.commit(ctx, func(t *tx) error {
-		c := &chunk{tx: t, users: map[string]freshet.ID{}, touched: map[freshet.ID]counters{}}
+		c := &chunk{tx: t, users: map[string]freshet.ID{}, met: map[freshet.ID]bool{}, touched: map[freshet.ID]counters{}}
 		if err := load(c); err != nil {
 			return err
 		}
@@ -99,7 +100,13 @@ func (c *chunk) touch(id freshet.ID, by counters) {
 // user finds the user of a handle or makes it, unless the id is known.
 func (c *chunk) user(handle string, known freshet.ID) (freshet.ID, error) {
 	if known != 0 {
-		return known, c.needUsers(known)
+		if !c.met[known] {
+			if err := c.needUsers(known); err != nil {
+				return 0, err
+			}
+			c.met[known] = true
+		}
+		return known, nil
 	}
 	if id, met := c.users[handle]; met {
 		return id, nil
@@ -161,10 +168,15 @@ func (c *chunk) followee(row store.ImportedFollow) (id freshet.ID, here bool, er
 		id, err = c.user(row.Followee, 0)
 		return id, true, err
 	}
+	here, met := c.met[row.FolloweeID]
+	if met {
+		return row.FolloweeID, here, nil
+	}
 	here, err = c.know(row.FolloweeID)
 	if freshet.CodeOf(err) == freshet.CodeNotFound {
 		return 0, false, nil
 	}
+	c.met[row.FolloweeID] = here
 	return row.FolloweeID, here, err
 }
 

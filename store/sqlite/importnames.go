@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/freshet/freshet"
@@ -11,14 +12,18 @@ import (
 
 // NamesOf gives who has each of some handles.
 func (d *DB) NamesOf(ctx context.Context, handles []string) (map[string]store.Name, error) {
+	keys := make([]string, len(handles))
+	for i, h := range handles {
+		keys[i] = handleKey(h)
+	}
+	list, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
 	names := make(map[string]store.Name, len(handles))
-	err := d.file.View(ctx, func(c *litedb.Conn) error {
-		for _, h := range handles {
-			if _, err := c.One(nameColumns+"handles WHERE handle = ?", []any{handleKey(h)}, func(r *litedb.Rows) { names[h] = scanName(r) }); err != nil {
-				return err
-			}
-		}
-		return nil
+	err = d.file.View(ctx, func(c *litedb.Conn) error {
+		return c.Each("SELECT user, claim, pending, handle FROM json_each(?) k CROSS JOIN handles ON handle = k.value", []any{string(list)},
+			func(r *litedb.Rows) { names[r.Text(3)] = scanName(r) })
 	})
 	return names, err
 }

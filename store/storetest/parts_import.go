@@ -149,7 +149,7 @@ func testImportedUsers(x *parts, i []store.PartImporter) {
 	upper := strings.ToUpper(taken)
 	names, err := i[0].NamesOf(x.ctx, []string{first, upper})
 	x.ok(err)
-	x.same("known", []any{len(names), names[upper].User, names[upper].Pending}, []any{1, cid, false})
+	x.same("known", []any{len(names), names[strings.ToLower(taken)].User, names[strings.ToLower(taken)].Pending}, []any{1, cid, false})
 
 	users := []store.ImportedUser{{ID: x.draw(1), Handle: first}, {ID: x.draw(1), Handle: upper}, {ID: x.draw(1), Handle: second}}
 	claimed, err := i[0].ClaimUsers(x.ctx, users)

@@ -56,6 +56,35 @@ BEGIN
 	RETURN QUERY SELECT * FROM unnest(v_followers, v_followees);
 END $$;
 
+-- apply_follows is apply_mirrors where nothing is told but follows: of sets, since an import tells of thousands.
+CREATE FUNCTION apply_follows(p_ids bigint[], p_actors bigint[], p_targets bigint[], p_edges bigint[], p_at timestamptz)
+	RETURNS SETOF boolean LANGUAGE plpgsql AS $$
+DECLARE
+	v_new bigint[];
+	v_told integer;
+BEGIN
+	DELETE FROM mirrored WHERE id IN (SELECT m.id FROM mirrored m WHERE m.at < now_or(p_at) - interval '25 hours' AND NOT is_held(m.bucket)
+		ORDER BY m.at LIMIT 1000 FOR UPDATE SKIP LOCKED);
+	PERFORM need_here(id, 'user') FROM (SELECT DISTINCT unnest(p_targets) AS id) AS t;
+	PERFORM FROM user_counts WHERE id = ANY (p_actors || p_targets) ORDER BY id FOR NO KEY UPDATE;
+	WITH added AS (INSERT INTO mirrored AS m (id, bucket, refused, at)
+		SELECT DISTINCT ON (a.id) a.id, bucket_of(a.target),
+			(EXISTS (SELECT FROM user_counts c WHERE c.id = a.target)) IS NOT TRUE
+				OR (EXISTS (SELECT FROM ended e WHERE e.id = a.actor)) IS TRUE
+				OR (EXISTS (SELECT FROM blocks b WHERE b.blocker = a.target AND b.blocked = a.actor)) IS TRUE
+				OR (EXISTS (SELECT FROM blocked_by b WHERE b.blocked = a.target AND b.blocker = a.actor)) IS TRUE,
+			now_or(p_at)
+		FROM unnest(p_ids, p_actors, p_targets) AS a (id, actor, target) ORDER BY a.id ON CONFLICT DO NOTHING RETURNING m.id, m.refused)
+		SELECT array_agg(added.id) INTO v_new FROM added WHERE NOT added.refused;
+	WITH made AS (INSERT INTO followers AS f (followee, id, follower)
+			SELECT a.target, a.edge, a.actor FROM unnest(v_new) AS n (id) JOIN unnest(p_ids, p_actors, p_targets, p_edges) AS a (id, actor, target, edge)
+			ON a.id = n.id ON CONFLICT DO NOTHING RETURNING f.followee, f.follower),
+		counted AS (UPDATE user_counts c SET followers = c.followers + d.n
+			FROM (SELECT made.followee, count(*) AS n FROM made GROUP BY made.followee) AS d WHERE c.id = d.followee)
+		SELECT count(emit_change(3, made.follower, made.followee)) INTO v_told FROM made;
+	RETURN QUERY SELECT m.refused FROM unnest(p_ids) WITH ORDINALITY AS a (id, place) JOIN mirrored m ON m.id = a.id ORDER BY a.place;
+END $$;
+
 -- claim_users takes handles, which come with their key, and gives those whose it has got.
 CREATE FUNCTION claim_users(p_ids bigint[], p_keys text[]) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
