@@ -65,6 +65,30 @@ type Importer interface {
 	ImportPosts(ctx context.Context, rows []ImportedPost) (ImportCount, error)
 }
 
+// ImportedUser is a new user of an import, called by a handle that nobody has.
+type ImportedUser struct {
+	ID     freshet.ID
+	Handle string
+}
+
+// PartImporter is the capability of a [Part] to take its share of a chunk, whose rows bear the ids of users. ImportFollows makes the
+// follows of users here: of users elsewhere with mirrors, as Follow does, but for those who were erased, which it passes over. The other methods are
+// those of [Names] for all new users of a chunk, each in one transaction. A user's claim is its own id. Names that they don't get, and
+// claims that were ended, hold up no others.
+type PartImporter interface {
+	Importer
+	// NamesOf is NameOf for many handles, by the handle in lower case. Those that nobody has are left out.
+	NamesOf(ctx context.Context, handles []string) (map[string]Name, error)
+	// DrawUserIDs is DrawUserID for each of some buckets, in their order.
+	DrawUserIDs(ctx context.Context, buckets []int) ([]freshet.ID, error)
+	// ClaimUsers claims the users' handles, and tells whose it has got.
+	ClaimUsers(ctx context.Context, users []ImportedUser) (claimed []freshet.ID, err error)
+	// CreateUsers signs up users of this part, named as they are called, and tells which it has made.
+	CreateUsers(ctx context.Context, users []ImportedUser) (made []freshet.ID, err error)
+	// SettleUsers ends the claims on the users' handles.
+	SettleUsers(ctx context.Context, users []ImportedUser, kept bool) error
+}
+
 // Violation is one broken invariant that a check found.
 type Violation struct {
 	Invariant string // "followers_count equals facts"

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -89,15 +90,20 @@ func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (applied []store
 		also = append(also, numbers(m.Also)...)
 		ends[i] = int32(len(also))
 	}
+	call := pgdb.Call{
+		SQL:  "SELECT refused, parents, neighbors FROM apply_mirrors($1, $2, $3, $4, $5, $6, $7, $8)",
+		Args: []any{ids, kinds, actors, targets, edges, also, ends, d.db.Now()},
+	}
+	if !slices.ContainsFunc(kinds, func(k int32) bool { return k != int32(store.FollowMade) }) { // an import's
+		call.SQL, call.Args = "SELECT refused, '{}'::bigint[], '{}'::bigint[] FROM apply_follows($1, $2, $3, $4, $5) AS refused",
+			[]any{ids, actors, targets, edges, d.db.Now()}
+	}
 	at, err = d.write(ctx, store.Write{}, gather(&applied, func(r pgx.Rows) (a store.Applied, err error) {
 		var parents, neighbors []int64
 		err = r.Scan(&a.Refused, &parents, &neighbors)
 		a.Parents, a.Neighbors = toIDs(parents), toIDs(neighbors)
 		return a, err
-	}, pgdb.Call{
-		SQL:  "SELECT refused, parents, neighbors FROM apply_mirrors($1, $2, $3, $4, $5, $6, $7, $8)",
-		Args: []any{ids, kinds, actors, targets, edges, also, ends, d.db.Now()},
-	}))
+	}, call))
 	if err != nil {
 		return nil, nil, err
 	}

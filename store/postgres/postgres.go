@@ -56,11 +56,11 @@ type DB struct {
 }
 
 var (
-	_ store.Store      = (*DB)(nil)
-	_ store.Part       = (*DB)(nil)
-	_ store.Importer   = (*DB)(nil)
-	_ store.Verifier   = (*DB)(nil)
-	_ store.ChangeFeed = (*DB)(nil)
+	_ store.Store        = (*DB)(nil)
+	_ store.Part         = (*DB)(nil)
+	_ store.PartImporter = (*DB)(nil)
+	_ store.Verifier     = (*DB)(nil)
+	_ store.ChangeFeed   = (*DB)(nil)
 
 	_ store.BucketMover = (*DB)(nil)
 )

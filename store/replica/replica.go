@@ -43,7 +43,7 @@ import (
 type Node interface {
 	store.Part
 	store.BucketMover
-	store.Importer
+	store.PartImporter
 	store.Verifier
 	// Where is how far the node is, and whether it takes writes.
 	Where(ctx context.Context) (at position.Position, writable bool, err error)
@@ -95,10 +95,10 @@ type Store struct {
 
 var (
 	_ store.Part     = (*Store)(nil)
-	_ store.Importer = (*Store)(nil)
 	_ store.Verifier = (*Store)(nil)
 
-	_ store.BucketMover = (*Store)(nil)
+	_ store.BucketMover  = (*Store)(nil)
+	_ store.PartImporter = (*Store)(nil)
 )
 
 // node is what is known of a Node.

@@ -258,24 +258,6 @@ func (s *Store) Secret(ctx context.Context, name string) (out []byte, err error)
 	return out, err
 }
 
-// ImportFollows is made by the primary.
-func (s *Store) ImportFollows(ctx context.Context, rows []store.ImportedFollow) (out store.ImportCount, err error) {
-	err = s.write(ctx, func(ctx context.Context, n store.Store) (err error) {
-		out, err = n.(*node).ImportFollows(ctx, rows)
-		return err
-	})
-	return out, err
-}
-
-// ImportPosts is made by the primary.
-func (s *Store) ImportPosts(ctx context.Context, rows []store.ImportedPost) (out store.ImportCount, err error) {
-	err = s.write(ctx, func(ctx context.Context, n store.Store) (err error) {
-		out, err = n.(*node).ImportPosts(ctx, rows)
-		return err
-	})
-	return out, err
-}
-
 // Verify is made by the primary.
 func (s *Store) Verify(ctx context.Context, sample int, fix bool) (checked int, found []store.Violation, err error) {
 	err = s.write(ctx, func(ctx context.Context, n store.Store) (err error) {

@@ -200,17 +200,21 @@ func (s *Store) deliver(ctx context.Context) error {
 		if err != nil || len(pending) == 0 {
 			return err
 		}
-		var errs []error
+		errs := make([]error, len(s.parts))
+		var flushes sync.WaitGroup
 		for to, c := range s.couriers[from] {
 			if c == nil {
 				continue
 			}
-			r, err := c.flush(ctx)
-			if err == nil && r.back {
-				_, err = s.couriers[to][from].flush(ctx)
-			}
-			errs = append(errs, err)
+			flushes.Go(func() {
+				r, err := c.flush(ctx)
+				if err == nil && r.back {
+					_, err = s.couriers[to][from].flush(ctx)
+				}
+				errs[to] = err
+			})
 		}
+		flushes.Wait()
 		return errors.Join(errs...)
 	})
 }

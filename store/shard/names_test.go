@@ -185,3 +185,44 @@ func TestTheSameRenameAgain(t *testing.T) {
 	}
 	w.agrees()
 }
+
+// TestAnImportMeetsPendingNames: of a name that somebody has claimed and not settled the user's row decides, also for an import. The
+// other users of the chunk are signed up together, whatever case their handles are in.
+func TestAnImportMeetsPendingNames(t *testing.T) {
+	f := openFiles(t, 2, nil)
+	s := openStore(t, f.parts, shard.Options{})
+	ctx, home, part := t.Context(), f.parts[0], f.parts[1]
+	begin := func(handle string) freshet.ID {
+		id, err := part.DrawUserID(ctx, 1000)
+		if err == nil {
+			_, err = home.ClaimNames(ctx, store.NameClaim{ID: id, User: id, Handle: handle})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	ada, bob := begin("Ada"), begin("Bob")
+	if _, _, err := part.CreateNamed(ctx, ada, freshet.NewUser{Handle: "Ada"}, store.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	rows := []store.ImportedFollow{{Follower: "ada", Followee: "bob"}, {Follower: "bob", Followee: "Cid"}, {Follower: "CID", Followee: "ada"}}
+	for _, want := range []string{"2 users, 3 follows", "0 users, 0 follows"} {
+		n, err := s.ImportFollows(ctx, rows)
+		if got := fmt.Sprintf("%d users, %d follows", n.Users, n.Follows); err != nil || got != want {
+			t.Errorf("the import added %s, %v, want %s", got, err, want)
+		}
+	}
+	if id, err := s.UserByHandle(ctx, "ada"); err != nil || id != ada {
+		t.Errorf("ada is %v, %v, want %v, who was made", id, err, ada)
+	}
+	if id, err := s.UserByHandle(ctx, "bob"); err != nil || id == bob {
+		t.Errorf("bob is %v, %v, want somebody new: %v was never made", id, err, bob)
+	}
+	if name, err := home.NameOf(ctx, "cid"); err != nil || name.Pending {
+		t.Errorf("a new user's name is %+v, %v, want it settled", name, err)
+	}
+	if _, found, err := s.Verify(ctx, 0, false); err != nil || len(found) > 0 {
+		t.Errorf("broken: %v, %v", found, err)
+	}
+}

@@ -169,17 +169,28 @@ func (s *Store) made(ctx context.Context, id freshet.ID, at *position.Token, wri
 
 // on runs a write where a bucket is. While the bucket is on its way to another part, the write waits.
 func (s *Store) on(ctx context.Context, id freshet.ID, write func(store.Part) error) error {
+	return s.moving(ctx, func(dir *directory) error {
+		err := write(s.parts[dir.owner(id)])
+		if errors.Is(err, store.ErrMoved) {
+			err = fmt.Errorf("bucket %d is not on part %d: %w", id.Bucket(), dir.owner(id), err)
+		}
+		return err
+	})
+}
+
+// moving runs what goes by the directory, again while a bucket is elsewhere than that says.
+func (s *Store) moving(ctx context.Context, write func(*directory) error) error {
 	began, pause := time.Now(), movedPause
 	for {
 		dir := s.dir.Load()
-		err := write(s.parts[dir.owner(id)])
+		err := write(dir)
 		if !errors.Is(err, store.ErrMoved) {
 			return err
 		}
 		if time.Since(began) > movedPatience {
 			return &freshet.Error{
 				Code: freshet.CodeUnavailable, Message: "this part of the data is being moved", RetryAfter: time.Second,
-				NotMade: true, Err: fmt.Errorf("bucket %d is not on part %d: %w", id.Bucket(), dir.owner(id), err),
+				NotMade: true, Err: err,
 			}
 		}
 		select {

@@ -39,6 +39,7 @@ func (d *DB) ImportPosts(ctx context.Context, rows []store.ImportedPost) (store.
 type chunk struct {
 	*tx
 	users   map[string]freshet.ID // by handle as written
+	met     map[freshet.ID]bool   // who was known by id; whether they are here
 	touched map[freshet.ID]counters
 	count   store.ImportCount
 }
@@ -47,7 +48,7 @@ type counters struct{ followers, following, posts int }
 
 func (d *DB) importChunk(ctx context.Context, load func(*chunk) error) (count store.ImportCount, err error) {
 	_, err = d.commit(ctx, func(t *tx) error {
-		c := &chunk{tx: t, users: map[string]freshet.ID{}, touched: map[freshet.ID]counters{}}
+		c := &chunk{tx: t, users: map[string]freshet.ID{}, met: map[freshet.ID]bool{}, touched: map[freshet.ID]counters{}}
 		if err := load(c); err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (c *chunk) finish() error {
 	c.count.Touched = sorted(c.count.Touched)
 	for _, id := range c.count.Touched {
 		n := c.touched[id]
-		if n == (counters{}) {
+		if n == (counters{}) { // also of a user elsewhere
 			continue
 		}
 		counted, err := c.Exec(`UPDATE users SET followers_count = followers_count + ?2,
@@ -99,7 +100,13 @@ func (c *chunk) touch(id freshet.ID, by counters) {
 // user finds the user of a handle or makes it, unless the id is known.
 func (c *chunk) user(handle string, known freshet.ID) (freshet.ID, error) {
 	if known != 0 {
-		return known, c.needUsers(known)
+		if !c.met[known] {
+			if err := c.needUsers(known); err != nil {
+				return 0, err
+			}
+			c.met[known] = true
+		}
+		return known, nil
 	}
 	if id, met := c.users[handle]; met {
 		return id, nil
@@ -128,8 +135,8 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	if err != nil {
 		return err
 	}
-	followee, err := c.user(row.Followee, row.FolloweeID)
-	if err != nil {
+	followee, here, err := c.followee(row)
+	if err != nil || followee == 0 {
 		return err
 	}
 	if follower == followee {
@@ -144,13 +151,33 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	if err != nil || edge == 0 {
 		return err
 	}
-	if err := c.mirrorFollow(follower, followee, edge); err != nil {
-		return err
-	}
 	c.count.Follows++
 	c.touch(follower, counters{following: 1})
+	if !here {
+		c.touch(followee, counters{}) // its part counts
+		return c.mirror(store.FollowMade, follower, followee, edge)
+	}
 	c.touch(followee, counters{followers: 1})
-	return nil
+	return c.mirrorFollow(follower, followee, edge)
+}
+
+// followee is whom a row follows, who may be elsewhere where the id is known; 0:
+// erased since it was found.
+func (c *chunk) followee(row store.ImportedFollow) (id freshet.ID, here bool, err error) {
+	if row.FolloweeID == 0 {
+		id, err = c.user(row.Followee, 0)
+		return id, true, err
+	}
+	here, met := c.met[row.FolloweeID]
+	if met {
+		return row.FolloweeID, here, nil
+	}
+	here, err = c.know(row.FolloweeID)
+	if freshet.CodeOf(err) == freshet.CodeNotFound {
+		return 0, false, nil
+	}
+	c.met[row.FolloweeID] = here
+	return row.FolloweeID, here, err
 }
 
 func (c *chunk) post(row store.ImportedPost) error {

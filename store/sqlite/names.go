@@ -18,19 +18,23 @@ import (
 // DrawUserID draws an id for a user who is made by CreateNamed.
 func (d *DB) DrawUserID(ctx context.Context, bucket int) (id freshet.ID, err error) {
 	_, err = d.write(ctx, store.Write{}, func(t *tx) error {
-		// A statement that writes, so that the clock of ids commits: after a crash
-		// the id must not be drawn again.
-		away, err := t.Exec("UPDATE elsewhere SET bucket = bucket WHERE bucket = ?", bucket)
-		if err == nil && away > 0 {
-			err = store.ErrMoved
-		}
-		id = t.NextID(bucket)
+		id, err = t.drawUserID(bucket)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("draw an id for a user: %w", err)
 	}
 	return id, nil
+}
+
+// drawUserID has a statement that writes, so that the clock of ids commits: after
+// a crash the id must not be drawn again.
+func (t *tx) drawUserID(bucket int) (freshet.ID, error) {
+	away, err := t.Exec("UPDATE elsewhere SET bucket = bucket WHERE bucket = ?", bucket)
+	if err == nil && away > 0 {
+		err = store.ErrMoved
+	}
+	return t.NextID(bucket), err
 }
 
 // claimed is one name in a claim: which table has it, and under which key.
@@ -158,20 +162,8 @@ func (d *DB) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, 
 		return user, nil, err
 	}
 	at, err = d.write(ctx, w, func(t *tx) error {
-		if here, err := t.here(id); err != nil {
+		if err := t.beUnused(id); err != nil {
 			return err
-		} else if here {
-			return freshet.Conflict("handle", "is the user's already")
-		}
-		if away, err := t.away(id.Bucket()); err != nil {
-			return err
-		} else if away {
-			return store.ErrMoved
-		}
-		if ended, err := t.ended(id); err != nil {
-			return err
-		} else if ended {
-			return errClaimEnded
 		}
 		if user, err = t.addUser(id, u.Handle, u); err != nil {
 			return err
@@ -180,6 +172,23 @@ func (d *DB) CreateNamed(ctx context.Context, id freshet.ID, u freshet.NewUser, 
 		return t.change(store.UserChanged, id, 0)
 	})
 	return user, at, err
+}
+
+// beUnused fails where the claim that an id bears can't make its user any more.
+func (t *tx) beUnused(id freshet.ID) error {
+	if here, err := t.here(id); err != nil {
+		return err
+	} else if here {
+		return freshet.Conflict("handle", "is the user's already")
+	}
+	if err := t.local(id); err != nil {
+		return err
+	}
+	ended, err := t.ended(id)
+	if err == nil && ended {
+		err = errClaimEnded
+	}
+	return err
 }
 
 // errClaimEnded is a claim that somebody else wanted to know the end of, or that

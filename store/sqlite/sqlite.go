@@ -50,12 +50,12 @@ type DB struct {
 }
 
 var (
-	_ store.ChangeFeed  = (*DB)(nil)
-	_ store.Importer    = (*DB)(nil)
-	_ store.Verifier    = (*DB)(nil)
-	_ store.Backupper   = (*DB)(nil)
-	_ store.Part        = (*DB)(nil)
-	_ store.BucketMover = (*DB)(nil)
+	_ store.ChangeFeed   = (*DB)(nil)
+	_ store.PartImporter = (*DB)(nil)
+	_ store.Verifier     = (*DB)(nil)
+	_ store.Backupper    = (*DB)(nil)
+	_ store.Part         = (*DB)(nil)
+	_ store.BucketMover  = (*DB)(nil)
 )
 
 //go:embed migrations/*.sql

@@ -158,6 +158,7 @@ func testBlockHalves(x *parts) {
 	x.same("mirrors", kinds(lifted), []string{"unblock"})
 	x.same("the edge", lifted[0].Edge, told[1].Edge)
 	x.carry()
+	x.same("told once more, too late", x.tell(1, told...), []store.Applied{{}, {}})
 	r := got(x.p[1].Relations(x.ctx, []freshet.ID{b}))(x.env)[b]
 	x.same("blocked", len(r.Blocked), 0)
 	x.at[1].follow(b, a)
