@@ -408,10 +408,7 @@ func TestAMoverDiesAtEachCall(t *testing.T) {
 	s := open(f.parts, time.Hour)
 	l.fill(t, s, 30)
 	closed(s)
-	stride := int64(1)
-	if testing.Short() {
-		stride = 4
-	}
+	stride := int64(testenv.Size(7, 1, 1))
 	died := 0
 	for last, to := int64(1), 1; ; last += stride {
 		calls, over := new(atomic.Int64), make(chan struct{})

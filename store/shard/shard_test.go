@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,13 +45,17 @@ type files struct {
 	raw   []*litedb.DB
 }
 
-var emptyFile testenv.Prepared
+// emptyFiles are migrated files without rows, each another database: a test has up to eight. nextEmpty counts what was taken.
+var (
+	emptyFiles [8]testenv.Prepared
+	nextEmpty  atomic.Uint32
+)
 
 func openFiles(t testing.TB, n int, now func() time.Time) (f files) {
 	t.Helper()
 	for i := range n {
 		path := filepath.Join(t.TempDir(), fmt.Sprintf("part%d.db", i))
-		emptyFile.Put(t, path, func(path string) error {
+		emptyFiles[nextEmpty.Add(1)%uint32(len(emptyFiles))].Put(t, path, func(path string) error {
 			db, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 			if err != nil {
 				return err
