@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,15 @@ const (
 	smallDisk = "24m" // holds an empty database, and not much more
 	largeDisk = "200m"
 )
+
+// incompressible is text of at least n bytes of which the server can save no room.
+func incompressible(n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(rand.Text())
+	}
+	return b.String()
+}
 
 // fullDisk has the disk of one of two shards fill up: its writes are refused and the node is not ready, the other shard goes on; with
 // room again all is as before.
@@ -76,7 +86,7 @@ func (l *lab) fullDisk(ctx context.Context) (err error) {
 		return errors.New("all users are on one shard")
 	}
 	post := func(user string) (int, error) {
-		body, err := json.Marshal(map[string]any{"text": strings.Repeat("full ", 400)})
+		body, err := json.Marshal(map[string]any{"text": incompressible(2000)})
 		if err != nil {
 			return 0, err
 		}
