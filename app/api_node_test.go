@@ -15,8 +15,8 @@ import (
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/api"
 	"github.com/freshet/freshet/config"
-	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/internal/litedb"
+	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/store"
 )
 

@@ -105,19 +105,28 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 	}
 	n.social = social.New(social.Options{
 		Store: n.store, Stack: n.stack, Mode: feed.Mode(n.cfg.Feed.Mode), Views: n.views,
-		Engine: func(s feed.Source, g feed.Graph) feed.Engine {
-			return feedmemory.New(feedmemory.Options{
-				Mode: feed.Mode(n.cfg.Feed.Mode), Source: s, Graph: g,
-				Length: n.cfg.Feed.TimelineLength, Readers: n.cfg.Feed.TimelinesMax,
-				InFlight: n.cfg.Feed.InflightMax, Chunk: n.cfg.Feed.FanoutChunk,
-			})
-		},
+		Engine: n.newEngine,
 		Limits: social.Limits{
 			Text: n.cfg.Limits.Text, Data: int(n.cfg.Limits.Data), Comment: n.cfg.Limits.Comment,
 			Name: n.cfg.Limits.Name, Bio: n.cfg.Limits.Bio, Follows: n.cfg.Limits.Follows,
 		},
 	})
 	return n.openAccess(ctx)
+}
+
+// newEngine makes the engine of home feeds. Processes that share a database do
+// not hear of each other's posts in time: they keep none in memory.
+func (n *Node) newEngine(s feed.Source, g feed.Graph) feed.Engine {
+	o := feedmemory.Options{
+		Mode: feed.Mode(n.cfg.Feed.Mode), Source: s, Graph: g,
+		Length: n.cfg.Feed.TimelineLength, Readers: n.cfg.Feed.TimelinesMax,
+		InFlight: n.cfg.Feed.InflightMax, Chunk: n.cfg.Feed.FanoutChunk,
+		Rings: n.cfg.Feed.RingsMax, Threshold: n.cfg.Feed.Threshold, Now: n.opts.Now,
+	}
+	if o.Mode == feed.Pull && n.shared() {
+		o.Rings = -1
+	}
+	return feedmemory.New(o)
 }
 
 // Close lets go of everything in the order opposite to Open. It may be called

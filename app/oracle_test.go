@@ -24,18 +24,20 @@ import (
 func TestHomeFeedsEqualTheOracle(t *testing.T) {
 	feedtest.Run(t, func(t feedtest.T, users int) map[string]feedtest.System {
 		return map[string]feedtest.System{
-			"push": openOracle(t, feed.Push, users),
-			"pull": openOracle(t, feed.Pull, users),
+			"push":     openOracle(t, feed.Push, users),
+			"pull":     openOracle(t, feed.Pull, users),
+			"hybrid":   openOracle(t, feed.Hybrid, users),
+			"adaptive": openOracle(t, feed.Adaptive, users),
 		}
-	}, feedtest.Options{Checks: testenv.Size(5, 30, 2000), Ops: 150})
+	}, feedtest.Options{Checks: testenv.Size(3, 20, 2000), Ops: 150})
 }
 
 func TestHomeFeedsEqualTheOracleUnderConcurrency(t *testing.T) {
-	for _, mode := range []feed.Mode{feed.Push, feed.Pull} {
+	for _, mode := range []feed.Mode{feed.Push, feed.Pull, feed.Hybrid, feed.Adaptive} {
 		t.Run(string(mode), func(t *testing.T) {
 			feedtest.RunConcurrent(t, func(t feedtest.T, users int) map[string]feedtest.System {
 				return map[string]feedtest.System{string(mode): openOracle(t, mode, users)}
-			}, feedtest.Options{Ops: testenv.Size(500, 4000, 200_000)})
+			}, feedtest.Options{Ops: testenv.Size(300, 2000, 200_000)})
 		})
 	}
 }
@@ -88,6 +90,7 @@ func openOracleOn(t feedtest.T, mode feed.Mode, users int, set func(*config.Conf
 	o := &oracle{cfg: config.Default()}
 	o.cfg.Data, o.cfg.Feed.Mode = dir, string(mode)
 	o.cfg.Feed.TimelineLength = 50 // small, so that feeds run below what timelines cover
+	o.cfg.Feed.Threshold = 2       // large is who has two followers
 	set(o.cfg)
 	t.Cleanup(func() {
 		if err := o.close(); err != nil {

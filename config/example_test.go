@@ -46,7 +46,7 @@ func ExampleLoad_errors() {
 		fmt.Println("hint:", e.Hint())
 	}
 	// Output:
-	// error: feed.mode: "pul" is not possible (env FRESHET_FEED_MODE); allowed: push, pull
+	// error: feed.mode: "pul" is not possible (env FRESHET_FEED_MODE); allowed: push, pull, hybrid, adaptive
 	// hint: did you mean pull?
 	// error: session.ttl: "24" is not a duration (env FRESHET_SESSION_TTL); allowed: 1m to 365d
 	// hint: write a number with a unit, as 500ms, 30s, 5m, 24h or 30d

@@ -155,8 +155,8 @@ func TestErrors(t *testing.T) {
 		want      string // FILE stands for the path of the file
 		hint      string
 	}{
-		{yaml: "feed:\n  mode: pul\n", want: `feed.mode: "pul" is not possible (FILE:2); allowed: push, pull`, hint: "did you mean pull?"},
-		{env: []string{"FRESHET_FEED_MODE=hybrid"}, want: `feed.mode: "hybrid" is not possible (env FRESHET_FEED_MODE); allowed: push, pull`, hint: "the default is push"},
+		{yaml: "feed:\n  mode: pul\n", want: `feed.mode: "pul" is not possible (FILE:2); allowed: push, pull, hybrid, adaptive`, hint: "did you mean pull?"},
+		{env: []string{"FRESHET_FEED_MODE=guess"}, want: `feed.mode: "guess" is not possible (env FRESHET_FEED_MODE); allowed: push, pull, hybrid, adaptive`, hint: "the default is adaptive"},
 		{args: []string{"--session-ttl=24"}, want: `session.ttl: "24" is not a duration (flag --session-ttl); allowed: 1m to 365d`, hint: "write a number with a unit, as 500ms, 30s, 5m, 24h or 30d"},
 		{yaml: "\n\nlimits: {body: 64KB}\n", want: `limits.body: "64KB" is not a size (FILE:3); allowed: 1KiB to 64MiB`, hint: "write a number with a unit, as 512B, 64KiB or 4MiB"},
 		{yaml: "limits:\n  text: 0x10\n", want: `limits.text: "0x10" is not a whole number (FILE:2); allowed: 1 to 1000000`, hint: "write a whole number, as 1000 or 1_000"},
@@ -356,7 +356,7 @@ func TestBindFlags(t *testing.T) {
 	BindFlags(fs)
 	usage := fs.FlagUsages()
 	for _, want := range []string{
-		"--feed-mode string", `[push, pull] (default "push")`,
+		"--feed-mode string", `[push, pull, hybrid, adaptive] (default "adaptive")`,
 		"--limits-body size", "--session-ttl duration", "[1m to 365d] (default 24h)", "--limits-loopback ",
 	} {
 		if !strings.Contains(usage, want) {

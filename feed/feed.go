@@ -30,8 +30,13 @@ type Mode string
 
 // The modes.
 const (
-	Push Mode = "push" // on write: a post is entered into its readers' timelines
-	Pull Mode = "pull" // on read: the posts of the followed are merged
+	Push   Mode = "push"   // on write: a post is entered into its readers' timelines
+	Pull   Mode = "pull"   // on read: the posts of the followed are merged
+	Hybrid Mode = "hybrid" // push, but the posts of authors with many followers are merged on read
+
+	// Adaptive pushes to a reader from an author where that is cheaper than to merge
+	// the author on read, by [Costs] and the rates at which they post and read.
+	Adaptive Mode = "adaptive"
 )
 
 // Query asks for one page.
@@ -64,7 +69,10 @@ const ScanLimit = 10
 // Source is the truth that an engine reads: the follows and posts of the store.
 type Source interface {
 	Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error)
+	ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error)
 	Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error)
+	// Audience gives how many follow each of users.
+	Audience(ctx context.Context, users []freshet.ID) ([]int64, error)
 }
 
 // Graph gives a reader's relations as of the last acknowledged change. What it
@@ -112,6 +120,8 @@ type Engine interface {
 type Stats struct {
 	Timelines  int   // readers whose timeline is in memory
 	Entries    int   // posts in them
+	Rings      int   // authors whose newest posts are in memory
+	Audience   int   // pairs of an author and a reader to whom the posts are delivered
 	InFlight   int   // posts whose fan-out has not ended
 	Delivered  int64 // entries written by fan-out
 	FromMemory int64 // pages answered without the source

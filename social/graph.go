@@ -15,6 +15,26 @@ func (g graph) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relat
 	return g.s.spaces.relations.Get(ctx, reader)
 }
 
+// source is what the feed engine reads of the store.
+type source struct{ store.Store }
+
+// Audience gives how many follow each of users, 0 for who is not there.
+func (s source) Audience(ctx context.Context, users []freshet.ID) ([]int64, error) {
+	found, err := s.Users(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[freshet.ID]int64, len(found))
+	for _, u := range found {
+		at[u.ID] = u.FollowersCount
+	}
+	counts := make([]int64, len(users))
+	for i, id := range users {
+		counts[i] = at[id]
+	}
+	return counts, nil
+}
+
 // edge is one of the store's writes on an edge between two users.
 type edge func(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error)
 

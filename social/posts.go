@@ -30,7 +30,7 @@ func (s *Service) Post(ctx context.Context, p freshet.NewPost, w store.Write) (*
 			return nil, nil, err
 		}
 	}
-	if s.mode == feed.Push {
+	if s.mode != feed.Pull {
 		w.Effects = append(w.Effects, fanOutEffect(p.Author))
 	}
 	post, at, err := s.store.CreatePost(ctx, p, w)

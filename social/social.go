@@ -64,7 +64,7 @@ type Options struct {
 	Store  store.Store
 	Stack  *cache.Stack
 	Engine func(feed.Source, feed.Graph) feed.Engine // called once
-	Mode   feed.Mode                                 // Push: posts bear a fan-out effect
+	Mode   feed.Mode                                 // Pull: posts bear no fan-out effect
 	Views  *Views                                    // counts what is shown; the caller closes it
 	Limits Limits
 }
@@ -88,7 +88,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{store: o.Store, stack: o.Stack, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
 	s.spaces, s.lists = defineSpaces(o.Stack, o.Store), defineLists(o.Stack, o.Store)
-	s.feed = o.Engine(o.Store, graph{s})
+	s.feed = o.Engine(source{o.Store}, graph{s})
 	return s
 }
 

@@ -24,6 +24,32 @@ func (m *Model) Home(ctx context.Context, reader, before freshet.ID, limit int) 
 	return refs, ctx.Err()
 }
 
+// ByAuthor lists an author's posts.
+func (m *Model) ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var refs []freshet.PostRef
+	for _, p := range m.below(before) {
+		if len(refs) < limit && p.Author == author && !p.Deleted {
+			refs = append(refs, freshet.PostRef{ID: p.ID, Author: author})
+		}
+	}
+	return refs, ctx.Err()
+}
+
+// Audience counts who follows each of users.
+func (m *Model) Audience(ctx context.Context, users []freshet.ID) ([]int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	counts := make([]int64, len(users))
+	for e := range m.edges {
+		if i := slices.Index(users, e.to); i >= 0 && e.relation == follows {
+			counts[i]++
+		}
+	}
+	return counts, ctx.Err()
+}
+
 // Followers lists who follows a user, the newest follow first.
 func (m *Model) Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
 	m.mu.Lock()

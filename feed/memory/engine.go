@@ -3,7 +3,9 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
@@ -12,7 +14,7 @@ import (
 // Options configures an [Engine]. Source and Graph are needed; the zero value
 // of every other field takes its default.
 type Options struct {
-	Mode   feed.Mode   // Push or Pull; default Push
+	Mode   feed.Mode   // default Push
 	Source feed.Source // where posts and followers come from
 	Graph  feed.Graph  // whom a reader follows and hides
 
@@ -21,6 +23,16 @@ type Options struct {
 	InFlight   int // posts whose fan-out has not ended; default 10,000
 	Chunk      int // followers between two checkpoints of a fan-out; default 1,000
 	Tombstones int // deleted posts remembered; default 65,536
+
+	// Rings is how many authors' newest posts are kept for those who merge them at
+	// read time, the least recently read go first; Ring is how many of each. Default
+	// 100,000 and 64. Negative in mode Pull: none, and every page is the source's.
+	// That is for several processes, which do not hear of each other's posts.
+	Rings, Ring int
+	Threshold   int // followers from which mode Hybrid does not push; default 10,000
+
+	Costs feed.Costs       // by which mode Adaptive decides; default feed.MemoryCosts()
+	Now   func() time.Time // default time.Now
 }
 
 func (o Options) withDefaults() Options {
@@ -34,6 +46,17 @@ func (o Options) withDefaults() Options {
 	def(&o.InFlight, 10_000)
 	def(&o.Chunk, 1_000)
 	def(&o.Tombstones, 65_536)
+	def(&o.Ring, 64)
+	def(&o.Threshold, 10_000)
+	if o.Costs == (feed.Costs{}) {
+		o.Costs = feed.MemoryCosts()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rings == 0 {
+		o.Rings = 100_000
+	}
 	if o.Mode == "" {
 		o.Mode = feed.Push
 	}
@@ -46,26 +69,47 @@ type Engine struct {
 	generation atomic.Uint64 // how often everything was dropped; changes under all stripes of inFlight
 	inFlight   *inFlight
 	removed    *tombstones
-	shards     []shard
+	shards     []shard // timelines, by reader
+	rings      []shard // rings, by author; none where every page is the source's
+	audiences  *audiences
+	stamps     atomic.Uint64 // of plans
+
+	reads, posts *feed.Rates // by reader, by author; in mode Adaptive
 
 	delivered, fromMemory, pulled, voided atomic.Int64
 }
 
 var _ feed.Engine = (*Engine)(nil)
 
-// New makes an engine that holds nothing yet. It panics if the mode is neither
-// push nor pull.
+// New makes an engine that holds nothing yet. It panics if there is no such
+// mode, if it has to merge rings and may keep none, and for costs that are none.
 func New(o Options) *Engine {
 	o = o.withDefaults()
-	if o.Mode != feed.Push && o.Mode != feed.Pull {
+	switch {
+	case !slices.Contains([]feed.Mode{feed.Push, feed.Pull, feed.Hybrid, feed.Adaptive}, o.Mode):
 		panic(fmt.Sprintf("feed/memory: no mode %q", o.Mode))
+	case (o.Mode == feed.Hybrid || o.Mode == feed.Adaptive) && o.Rings < 0:
+		panic(fmt.Sprintf("feed/memory: mode %q without rings", o.Mode))
 	}
-	return &Engine{
+	if err := o.Costs.Check(); err != nil {
+		panic("feed/memory: " + err.Error())
+	}
+	e := &Engine{
 		o:        o,
 		inFlight: newInFlight(o.InFlight),
 		removed:  newTombstones(o.Tombstones),
 		shards:   newShards(o.Readers),
 	}
+	if o.Rings > 0 && o.Mode != feed.Push {
+		e.rings = newShards(o.Rings)
+	}
+	if o.Mode == feed.Adaptive {
+		e.reads, e.posts = feed.NewRates(o.Now(), feed.RatesOptions{}), feed.NewRates(o.Now(), feed.RatesOptions{})
+	}
+	e.audiences = newAudiences(func(reader, author freshet.ID) bool {
+		return e.shard(reader).wants(reader, author, e.generation.Load())
+	})
+	return e
 }
 
 // Page gives a page of a reader's home feed.
@@ -76,10 +120,16 @@ func (e *Engine) Page(ctx context.Context, q feed.Query) (feed.Page, error) {
 		return feed.Page{}, fmt.Errorf("read relations of %s: %w", q.Reader, err)
 	}
 	s := newScan(q, relations, dead)
-	if e.o.Mode == feed.Pull {
-		err = e.pull(ctx, &s)
-	} else {
+	if e.reads != nil && s.fromTop {
+		e.reads.Add(q.Reader, 1, e.o.Now())
+	}
+	switch {
+	case e.o.Mode != feed.Pull:
 		err = e.read(ctx, &s)
+	case e.rings != nil:
+		err = e.merge(ctx, &s, s.relations.Following)
+	default:
+		err = e.pull(ctx, &s)
 	}
 	if err != nil {
 		return feed.Page{}, fmt.Errorf("read feed of %s: %w", q.Reader, err)
@@ -89,8 +139,14 @@ func (e *Engine) Page(ctx context.Context, q feed.Query) (feed.Page, error) {
 
 // Publish makes a committed post part of every read from here on.
 func (e *Engine) Publish(post freshet.PostRef) {
+	if e.posts != nil {
+		e.posts.Add(post.Author, 1, e.o.Now())
+	}
+	if e.rings != nil {
+		e.ring(post.Author).deliver(post.Author, post, e.generation.Load(), e.o.Ring)
+	}
 	if e.o.Mode == feed.Pull {
-		return // a pull finds it
+		return // a ring has it, or the source
 	}
 	if !e.inFlight.enter(post) {
 		// Without timelines a post need not be in flight: every read that begins from
@@ -129,6 +185,9 @@ func (e *Engine) VoidAll() {
 	for i := range e.shards {
 		e.shards[i].clear()
 	}
+	for i := range e.rings {
+		e.rings[i].clear()
+	}
 }
 
 // Stats tells what the engine holds.
@@ -145,5 +204,10 @@ func (e *Engine) Stats() feed.Stats {
 		s.Timelines += timelines
 		s.Entries += entries
 	}
+	for i := range e.rings {
+		rings, _ := e.rings[i].size()
+		s.Rings += rings
+	}
+	s.Audience = e.audiences.size()
 	return s
 }

@@ -2,48 +2,64 @@ package memory
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
 )
 
-// FanOut delivers a post to those of its readers who have a timeline, and then
-// ends its being in flight. Dormant readers get nothing: they pull when they
-// return. The checkpoint is the edge after which to go on.
-func (e *Engine) FanOut(ctx context.Context, post freshet.PostRef, p feed.Progress) error {
+// FanOut delivers a post to those of its readers who have a timeline and do not
+// merge its author, and then ends its being in flight. Dormant readers get
+// nothing: they pull when they return. It needs no checkpoint, because what it
+// has written does not outlive the process either.
+func (e *Engine) FanOut(ctx context.Context, post freshet.PostRef, _ feed.Progress) error {
 	if e.o.Mode == feed.Pull {
 		return nil
 	}
-	if err := e.deliver(ctx, post, p); err != nil {
+	if err := e.deliver(ctx, post); err != nil {
 		return fmt.Errorf("fan out %s: %w", post.ID, err)
 	}
 	e.inFlight.land(post)
 	return nil
 }
 
-func (e *Engine) deliver(ctx context.Context, post freshet.PostRef, p feed.Progress) error {
+func (e *Engine) deliver(ctx context.Context, post freshet.PostRef) error {
 	generation := e.generation.Load() // before the post is known to live
 	alive, err := e.alive(ctx, post)
 	if err != nil || !alive {
 		return err
 	}
-	e.enter(post.Author, post, generation)
-	for before := position(p.Checkpoint()); ; {
-		edges, err := e.o.Source.Followers(ctx, post.Author, before, e.o.Chunk)
-		if err != nil {
+	readers := e.audiences.of(post.Author)
+	if e.o.Mode == feed.Hybrid && len(readers) >= e.o.Threshold {
+		e.flip(post.Author, readers)
+	}
+	delivered := 0
+	defer func() { e.delivered.Add(int64(delivered)) }()
+	for rest := readers; ; {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, edge := range edges {
-			e.enter(edge.User, post, generation)
+		part := rest[:min(len(rest), e.o.Chunk)]
+		rest = rest[len(part):]
+		for _, reader := range part {
+			if e.shard(reader).deliver(reader, post, generation, e.o.Length) {
+				delivered++
+			}
 		}
-		if len(edges) < e.o.Chunk || e.generation.Load() != generation {
-			return nil
+		if len(rest) == 0 || e.generation.Load() != generation {
+			break // of that generation no timeline is left
 		}
-		before = edges[len(edges)-1].ID
-		if err := p.Save(ctx, checkpoint(before)); err != nil {
-			return err
+	}
+	e.audiences.inVain(post.Author, len(readers)-delivered)
+	return nil
+}
+
+// flip has an author's readers merge the posts from here on. What was delivered
+// to them stays, and is met twice by those who also find it in the ring.
+func (e *Engine) flip(author freshet.ID, readers []freshet.ID) {
+	for _, reader := range readers {
+		if reader != author {
+			e.shard(reader).merge(reader, author)
 		}
 	}
 }
@@ -61,22 +77,4 @@ func (e *Engine) alive(ctx context.Context, post freshet.PostRef) (bool, error) 
 	}
 	refs, err := e.home(ctx, post.Author, post.ID+1, 1)
 	return len(refs) == 1 && refs[0].ID == post.ID, err
-}
-
-func (e *Engine) enter(reader freshet.ID, post freshet.PostRef, generation uint64) {
-	if e.shard(reader).deliver(reader, post, generation, e.o.Length) {
-		e.delivered.Add(1)
-	}
-}
-
-func checkpoint(edge freshet.ID) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(edge))
-}
-
-// position reads a checkpoint. Anything but one starts over, which is harmless.
-func position(checkpoint []byte) freshet.ID {
-	if len(checkpoint) != 8 {
-		return 0
-	}
-	return freshet.ID(binary.BigEndian.Uint64(checkpoint))
 }

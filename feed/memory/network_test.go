@@ -19,11 +19,10 @@ type network struct {
 	*memory.Engine
 	t *testing.T
 
-	afterHome      func() // runs once, when posts were read and are not yet returned
-	afterFollowers func() // the same of followers
-	homeErr        error
-	before         []freshet.ID // of each read of followers
-	relations      func(*freshet.Relations) *freshet.Relations
+	afterHome     func() // runs once, when posts were read and are not yet returned
+	afterByAuthor func() // the same of an author's
+	homeErr       error
+	relations     func(*freshet.Relations) *freshet.Relations
 }
 
 const (
@@ -65,11 +64,13 @@ func (n *network) Home(ctx context.Context, reader, before freshet.ID, limit int
 	return refs, err
 }
 
-func (n *network) Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
-	n.before = append(n.before, before)
-	edges, err := n.Model.Followers(ctx, user, before, limit)
-	once(&n.afterFollowers)
-	return edges, err
+func (n *network) ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error) {
+	refs, err := n.Model.ByAuthor(ctx, author, before, limit)
+	once(&n.afterByAuthor)
+	if n.homeErr != nil {
+		return nil, n.homeErr
+	}
+	return refs, err
 }
 
 func (n *network) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
@@ -107,6 +108,34 @@ func (n *network) fanOut(post freshet.PostRef) {
 	if err := n.FanOut(context.Background(), post, new(progress)); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// fanOutAfter delivers a post, and does something when its readers are listed
+// and chunks of them are done.
+func (n *network) fanOutAfter(post freshet.PostRef, chunks int, do func()) {
+	n.t.Helper()
+	if err := n.FanOut(&asked{Context: context.Background(), left: chunks, do: do}, post, new(progress)); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// asked is a context that does something when it is asked whether it has ended:
+// a fan-out asks before each chunk. Where do is nil it ends then.
+type asked struct {
+	context.Context
+	left int
+	do   func()
+}
+
+func (a *asked) Err() error {
+	if a.left--; a.left != -1 {
+		return a.Context.Err()
+	}
+	if a.do == nil {
+		return context.Canceled
+	}
+	a.do()
+	return a.Context.Err()
 }
 
 // publishAll commits, enters and delivers posts.

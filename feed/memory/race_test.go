@@ -132,84 +132,55 @@ func TestFanOutBeforePublish(t *testing.T) {
 	}
 }
 
-// interrupted is a job whose save fails by plan.
-type interrupted struct {
-	saved []byte
-	saves int
-	keep  bool // the checkpoint of the last save, though it fails
-}
-
-func (j *interrupted) Checkpoint() []byte { return j.saved }
-
-func (j *interrupted) Save(_ context.Context, checkpoint []byte) error {
-	if j.saves--; j.saves > 0 || j.keep {
-		j.saved = checkpoint
-	}
-	if j.saves == 0 {
-		return errInterrupted
-	}
-	return nil
-}
-
 func TestFanOutInterrupted(t *testing.T) {
-	for name, keep := range map[string]bool{"before the checkpoint": false, "after the checkpoint": true} {
-		t.Run(name, func(t *testing.T) {
-			n := newNetwork(t, memory.Options{Chunk: 2})
-			readers := []freshet.ID{reader, 11, 12, 13, 14}
-			for _, r := range readers {
-				n.Follow(r, alice)
-				n.check(r)
-			}
-			post := n.publish(alice)
-			job := &interrupted{saves: 2, keep: keep}
-			if err := n.FanOut(context.Background(), post, job); !errors.Is(err, errInterrupted) {
-				t.Fatalf("an interrupted fan-out gives %v", err)
-			}
-			if delivered := n.Stats().Delivered; delivered != 4 {
-				t.Fatalf("%d were delivered before the interruption, want 4", delivered)
-			}
-			for _, r := range readers {
-				n.fromMemory(r) // in the timeline or in flight or both
-			}
-			n.before = nil
-			if err := n.FanOut(context.Background(), post, job); err != nil {
-				t.Fatal(err)
-			}
-			if reads := len(n.before); keep && reads != 1 || !keep && reads != 2 || n.before[0] == 0 {
-				t.Errorf("the repeated fan-out reads followers before %v", n.before)
-			}
-			for _, r := range readers {
-				n.fromMemory(r)
-			}
-			if s := n.Stats(); s.Delivered != 5 || s.InFlight != 0 {
-				t.Errorf("%d delivered and %d in flight, want 5 and 0", s.Delivered, s.InFlight)
-			}
-		})
+	n := newNetwork(t, memory.Options{Chunk: 2})
+	readers := []freshet.ID{reader, 11, 12, 13, 14}
+	for _, r := range readers {
+		n.Follow(r, alice)
+		n.check(r)
+	}
+	post := n.publish(alice)
+	ending := &asked{Context: context.Background(), left: 2}
+	if err := n.FanOut(ending, post, new(progress)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("an interrupted fan-out gives %v", err)
+	}
+	for _, r := range readers {
+		n.fromMemory(r) // in the timeline or in flight or both
+	}
+	if s := n.Stats(); s.InFlight != 1 {
+		t.Errorf("%d in flight, want 1", s.InFlight)
+	}
+	n.fanOut(post)
+	for _, r := range readers {
+		n.fromMemory(r)
+	}
+	if s := n.Stats(); s.Delivered != 5 || s.InFlight != 0 {
+		t.Errorf("%d delivered and %d in flight, want 5 and 0", s.Delivered, s.InFlight)
 	}
 }
 
 func TestUnfollowDuringFanOut(t *testing.T) {
 	n := newNetwork(t, memory.Options{})
+	n.check(reader)
 	post := n.publish(alice)
-	n.afterFollowers = func() {
+	n.fanOutAfter(post, 0, func() {
 		n.Unfollow(reader, alice)
 		n.Void(reader)
 		n.check(reader) // a timeline without alice, into which the post is then delivered
-	}
-	n.fanOut(post)
+	})
 	n.fromMemory(reader)
 }
 
 func TestFollowDuringFanOut(t *testing.T) {
 	n := newNetwork(t, memory.Options{Chunk: 1})
+	n.check(reader)
 	n.check(carol)
 	post := n.publish(alice)
-	n.afterFollowers = func() {
+	n.fanOutAfter(post, 1, func() {
 		n.Follow(carol, alice)
 		n.Void(carol)
-	}
-	n.fanOut(post)
-	n.check(carol)
+		n.check(carol)
+	})
 	n.fromMemory(carol)
 }
 

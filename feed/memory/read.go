@@ -2,62 +2,101 @@ package memory
 
 import (
 	"context"
+	"slices"
 
 	"github.com/freshet/freshet"
 )
 
-// read makes a page of what is in flight, the reader's timeline and a pull
-// below it. See the package comment for why it looks in this order.
+// read makes a page of what is in flight, the reader's timeline, the rings of
+// the authors whom it merges, and a pull below them. See the package comment for
+// why it looks in this order.
 func (e *Engine) read(ctx context.Context, s *scan) error {
 	var few [32]freshet.PostRef
 	flying := e.inFlight.look(s, few[:0])
-	var chunk [64]freshet.PostRef
-	for {
-		n, floor, t := e.shard(s.reader).read(s, &e.generation, chunk[:])
+	g := working.Get().(*gathered)
+	defer working.Put(g)
+	var part [64]freshet.PostRef
+	for stamp := uint64(0); ; {
+		n, floor, by, t := e.shard(s.reader).read(s, &e.generation, part[:])
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n < 0:
+		case n >= 0 && s.fromTop && stamp == 0 && e.drifted(s.reader, by):
+			e.Void(s.reader)
+			continue // builds it by another plan
+		case n >= 0 && by.all:
+			return e.merge(ctx, s, s.relations.Following)
+		case n < 0, stamp > 0 && stamp != by.stamp: // gone; or filled by another plan than what was read of it
 			return e.pull(ctx, s)
 		}
-		more := n == len(chunk)
-		if more {
-			floor = chunk[n-1].ID
+		stamp = by.stamp
+		g.begin(flying)
+		if n == len(part) {
+			g.until(part[n-1].ID, false)
+		} else {
+			g.until(floor, true)
 		}
-		var complete bool
-		flying, complete = s.merge(chunk[:n], flying, floor)
-		switch {
-		case complete, !more && floor == 0:
-			e.fromMemory.Add(1)
-			return nil
-		case !more:
-			s.last = min(s.last, floor)
-			return e.pull(ctx, s)
+		if len(by.merged) > 0 {
+			if ok, err := e.gather(ctx, s, by.merged, g); !ok {
+				return e.pullUnless(ctx, s, err)
+			}
+		}
+		if done, err := e.round(ctx, s, g, part[:n]); done || err != nil {
+			return err
 		}
 	}
 }
 
-// merge takes a part of a timeline, which is complete down to floor, together
-// with the posts in flight that lie there, and gives those that lie below.
-func (s *scan) merge(part, flying []freshet.PostRef, floor freshet.ID) (rest []freshet.PostRef, complete bool) {
-	for _, post := range part {
-		for len(flying) > 0 && flying[0].ID >= post.ID {
-			if s.take(flying[0]) {
-				return nil, true
+// merge makes a page of the rings of authors and of the reader's own.
+func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error {
+	g := working.Get().(*gathered)
+	defer working.Put(g)
+	for {
+		g.begin(nil)
+		for _, of := range [][]freshet.ID{authors, {s.reader}} {
+			if ok, err := e.gather(ctx, s, of, g); !ok {
+				return e.pullUnless(ctx, s, err)
 			}
-			flying = flying[1:]
 		}
-		if s.take(post) {
-			return nil, true
+		if done, err := e.round(ctx, s, g, nil); done || err != nil {
+			return err
 		}
 	}
-	for len(flying) > 0 && flying[0].ID >= floor {
-		if s.take(flying[0]) {
-			return nil, true
-		}
-		flying = flying[1:]
+}
+
+// round looks at what was gathered and at a part of a timeline (ids fall), down
+// to where both are complete. It reports whether the page is made; else the next
+// round goes on below.
+func (e *Engine) round(ctx context.Context, s *scan, g *gathered, part []freshet.PostRef) (done bool, err error) {
+	slices.SortFunc(g.refs, func(a, b freshet.PostRef) int { return byID(b, a) })
+	began := s.last
+	if s.takeBoth(g.refs, part, g.floor) || g.floor == 0 {
+		e.fromMemory.Add(1)
+		return true, nil
 	}
-	return flying, false
+	s.last = min(s.last, g.floor)
+	if g.ask || s.last == began {
+		return true, e.pull(ctx, s)
+	}
+	return false, nil
+}
+
+// takeBoth takes two lists of falling ids in the order of ids, down to floor.
+func (s *scan) takeBoth(a, b []freshet.PostRef, floor freshet.ID) (complete bool) {
+	for len(a)+len(b) > 0 {
+		next := &a
+		if len(a) == 0 || len(b) > 0 && b[0].ID > a[0].ID {
+			next = &b
+		}
+		if (*next)[0].ID < floor {
+			return false
+		}
+		if s.take((*next)[0]) {
+			return true
+		}
+		*next = (*next)[1:]
+	}
+	return false
 }
 
 // build fills a timeline that the reader's shard holds open, and makes the page
@@ -66,12 +105,33 @@ func (s *scan) merge(part, flying []freshet.PostRef, floor freshet.ID) (rest []f
 // kept. The page needs no more than the pull: what was acknowledged before it
 // began was committed before.
 //
-//	build:    open ─── source reads posts ───── install: pulled ∪ collected
-//	worker:    │  commit p ── deliver p ─┐           ▲
-//	           └───────── collects ◀─────┘───────────┘
+//	build:    open ─ audiences entered ─ source reads posts ── install: pulled ∪ collected
+//	worker:    │             commit p ── deliver p ─┐                ▲
+//	           └──────────────────── collects ◀─────┘────────────────┘
+//
+// Whose posts it is to get is decided by whom the reader follows after it was
+// opened: from then on a change of that drops it.
 func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 	shard := e.shard(s.reader)
 	defer shard.abandon(t)
+	relations, err := e.o.Graph.Relations(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	if relations == nil {
+		relations = &nobody
+	}
+	by, pushed, err := e.plan(ctx, s.reader, relations)
+	if err != nil {
+		return err
+	}
+	shard.plan(t, by)
+	if by.all {
+		shard.install(t, nil, true, e.o.Length)
+		return e.merge(ctx, s, s.relations.Following)
+	}
+	e.audiences.enter(s.reader, pushed)
+	e.audiences.enterOne(s.reader, s.reader)
 	refs, err := e.home(ctx, s.reader, 0, e.o.Length)
 	if err != nil {
 		return err
@@ -85,6 +145,14 @@ func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 	}
 	if ended {
 		return nil
+	}
+	return e.pull(ctx, s)
+}
+
+// pullUnless pulls the rest of a page, unless there was an error before.
+func (e *Engine) pullUnless(ctx context.Context, s *scan, err error) error {
+	if err != nil {
+		return err
 	}
 	return e.pull(ctx, s)
 }

@@ -104,12 +104,12 @@ func TestFanOutOfForgotten(t *testing.T) {
 // The post is deleted and that forgotten while its fan-out is on its way.
 func TestForgottenDuringFanOut(t *testing.T) {
 	n := newNetwork(t, memory.Options{Tombstones: 3})
+	n.check(reader)
 	post := n.publish(alice)
-	n.afterFollowers = func() {
+	n.fanOutAfter(post, 0, func() {
 		n.delete(post.ID)
 		n.removeOthers()
 		n.check(reader)
-	}
-	n.fanOut(post)
+	})
 	n.fromMemory(reader)
 }

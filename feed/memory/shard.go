@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -38,40 +39,80 @@ func newShards(readers int) []shard {
 	return shards
 }
 
-func (e *Engine) shard(reader freshet.ID) *shard {
-	return &e.shards[mix(reader)>>(64-shardBits)&uint64(len(e.shards)-1)]
+func (e *Engine) shard(reader freshet.ID) *shard { return shardOf(e.shards, reader) }
+func (e *Engine) ring(author freshet.ID) *shard  { return shardOf(e.rings, author) }
+
+func shardOf(shards []shard, owner freshet.ID) *shard {
+	return &shards[mix(owner)>>(64-shardBits)&uint64(len(shards)-1)]
 }
 
 // mix spreads ids, whose lower bits are a bucket and a sequence (Fibonacci hashing).
 func mix(id freshet.ID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 }
 
 // read copies the next part of the reader's timeline and tells from where it is
-// complete. n is negative if the source must be asked; then build, if not nil,
-// is a timeline that the caller is the one to fill.
-func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, build *timeline) {
+// complete, and by which plan it was filled. n is negative if the source must be
+// asked; then build, if not nil, is a timeline that the caller is the one to fill.
+func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, by plan, build *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := generation.Load()
 	t := h.timelines[s.reader]
 	if t == nil || t.generation != now {
 		if !s.fromTop || len(s.refs) > 0 {
-			return -1, 0, nil // whoever reads on may never come back to the top
+			return -1, 0, plan{}, nil // whoever reads on may never come back to the top
 		}
-		return -1, 0, h.open(s.reader, now)
+		return -1, 0, plan{}, h.open(s.reader, now)
 	}
 	h.touch(t)
+	t.unread = 0
 	if t.open {
-		return -1, 0, nil // a pull of one page is sooner done than the build
+		return -1, 0, plan{}, nil // a pull of one page is sooner done than the build
 	}
-	return t.below(s.last, into), t.completeFrom, nil
+	return t.below(s.last, into), t.completeFrom, t.plan, nil
 }
+
+// unreadLengths is how many times over a timeline is written without being read
+// before it is dropped: its reader has gone, and one pull makes it again.
+const unreadLengths = 16
 
 // deliver enters a post into the timeline of a reader who has one of this generation.
 func (h *shard) deliver(reader freshet.ID, post freshet.PostRef, generation uint64, length int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.timelines[reader]
-	return t != nil && t.generation == generation && t.insert(post, length)
+	if t == nil || t.generation != generation || t.merges(post.Author) || !t.insert(post, length) {
+		return false
+	}
+	if t.unread++; t.unread == unreadLengths*length {
+		h.drop(t)
+	}
+	return true
+}
+
+// wants reports whether deliveries of an author's posts to a reader are of use.
+func (h *shard) wants(reader, author freshet.ID, generation uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.timelines[reader]
+	return t != nil && t.generation == generation && !t.merges(author)
+}
+
+// plan settles whose posts an open timeline is to get.
+func (h *shard) plan(t *timeline, p plan) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.plan = p
+}
+
+// merge has a reader merge an author from here on.
+func (h *shard) merge(reader, author freshet.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.timelines[reader]; t != nil {
+		if at, found := slices.BinarySearch(t.merged, author); !found {
+			t.merged = slices.Insert(slices.Clone(t.merged), at, author)
+		}
+	}
 }
 
 // open makes the timeline that collects deliveries while it is built.

@@ -48,6 +48,23 @@ func (s *static) Home(_ context.Context, _, before freshet.ID, limit int) ([]fre
 	return s.posts[at:min(len(s.posts), at+limit)], nil
 }
 
+func (s *static) ByAuthor(_ context.Context, author, before freshet.ID, limit int) (refs []freshet.PostRef, err error) {
+	for _, p := range s.posts {
+		if p.Author == author && (before == 0 || p.ID < before) && len(refs) < limit {
+			refs = append(refs, p)
+		}
+	}
+	return refs, nil
+}
+
+func (s *static) Audience(_ context.Context, users []freshet.ID) ([]int64, error) {
+	sizes := make([]int64, len(users))
+	for i := range sizes {
+		sizes[i] = int64(len(s.followers))
+	}
+	return sizes, nil
+}
+
 func (s *static) Followers(_ context.Context, _, before freshet.ID, limit int) ([]freshet.Edge, error) {
 	at := 0
 	if before > 0 {

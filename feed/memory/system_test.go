@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,14 +191,29 @@ func (s *system) Restart() error {
 // tiny makes every bound a matter of a few posts.
 var tiny = memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3}
 
+// adaptive has costs by which readers of all three kinds come up, and a clock by
+// which a plan is looked at again after a few reads.
+func adaptive(o memory.Options) memory.Options {
+	var ticks atomic.Int64
+	o.Mode, o.Costs = feed.Adaptive, feed.Costs{Push: 30, Read: 20, Pull: 20, PullAuthor: 20}
+	o.Now = func() time.Time { return time.Unix(1_800_000_000+200*ticks.Add(1), 0) }
+	return o
+}
+
 func open(strict bool) feedtest.Open {
 	return func(t feedtest.T, _ int) map[string]feedtest.System {
 		systems := make(map[string]feedtest.System)
 		for name, o := range map[string]memory.Options{
-			"push":      {Chunk: 2},
-			"push tiny": tiny,
-			"push long": {Length: 20, Readers: 4, InFlight: 50, Chunk: 1},
-			"pull":      {Mode: feed.Pull},
+			"push":          {Chunk: 2},
+			"push tiny":     tiny,
+			"push long":     {Length: 20, Readers: 4, InFlight: 50, Chunk: 1},
+			"pull":          {Mode: feed.Pull},
+			"pull tiny":     {Mode: feed.Pull, Rings: 3, Ring: 2, Tombstones: 3},
+			"pull source":   {Mode: feed.Pull, Rings: -1},
+			"hybrid":        {Mode: feed.Hybrid, Threshold: 2},
+			"adaptive":      adaptive(memory.Options{}),
+			"adaptive tiny": adaptive(memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2}),
+			"hybrid tiny":   {Mode: feed.Hybrid, Threshold: 2, Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2},
 		} {
 			s := newSystem(o, strict)
 			systems[name] = s
@@ -238,18 +254,18 @@ func (s *system) delay() int64 {
 
 // TestStreams holds both modes, in comfort and at every bound, to the model.
 func TestStreams(t *testing.T) {
-	checks := 200
+	checks := 100
 	if testing.Short() {
-		checks = 40
+		checks = 16
 	}
 	feedtest.Run(t, open(true), feedtest.Options{Checks: checks})
 }
 
 // TestConcurrentUsers holds the same to what overlapping reads may see.
 func TestConcurrentUsers(t *testing.T) {
-	ops := 6_000
+	ops := 4_000
 	if testing.Short() {
-		ops = 1_500
+		ops = 800
 	}
 	feedtest.RunConcurrent(t, open(false), feedtest.Options{Ops: ops, Seed: 1})
 }

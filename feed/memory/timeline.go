@@ -14,6 +14,8 @@ type timeline struct {
 	generation   uint64
 	open         bool       // being built: collects deliveries, can't be read
 	completeFrom freshet.ID // 0: holds the whole feed
+	unread       int        // deliveries since it was read last
+	plan
 
 	posts        []freshet.PostRef // ids rise
 	older, newer *timeline         // by when they were read

@@ -1,0 +1,120 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed"
+)
+
+// plan says whose posts are delivered into a timeline, and whose are merged by
+// every read. Who merges an author needs no delivery, and one does no harm: a
+// page takes each post once. So an author may begin to be merged at any moment;
+// only for one to be pushed again the timeline is built anew.
+type plan struct {
+	stamp  uint64       // another for each timeline that was ever planned
+	all    bool         // every author is merged: nothing is kept but this plan
+	merged []freshet.ID // ids rise; not changed
+	made   time.Time    // in mode Adaptive, and then
+	reads  float64      // how many pages an hour the reader read
+}
+
+func (p *plan) merges(author freshet.ID) bool {
+	if p.all {
+		return true
+	}
+	_, found := slices.BinarySearch(p.merged, author)
+	return found
+}
+
+// A plan of mode Adaptive is made anew when the reader's rate has changed by
+// driftFactor, looked at every driftCheck, and every planAge in any case, because
+// the authors' rates change too.
+const (
+	driftCheck  = 10 * time.Minute
+	driftFactor = 2.0
+	planAge     = 6 * time.Hour
+)
+
+// drifted reports whether a plan does not fit any more.
+func (e *Engine) drifted(reader freshet.ID, by plan) bool {
+	if e.reads == nil {
+		return false
+	}
+	now := e.o.Now()
+	age := now.Sub(by.made)
+	if age < driftCheck {
+		return false
+	}
+	reads := e.reads.Rate(reader, now)
+	return age >= planAge || reads > by.reads*driftFactor || reads*driftFactor < by.reads
+}
+
+// plan decides whose posts are to be delivered to a reader, and whose merged.
+func (e *Engine) plan(ctx context.Context, reader freshet.ID, relations *freshet.Relations) (by plan, pushed []freshet.ID, err error) {
+	by.stamp = e.stamps.Add(1)
+	switch e.o.Mode {
+	case feed.Hybrid:
+		pushed, err = e.planBySize(ctx, relations.Following, &by)
+	case feed.Adaptive:
+		pushed = e.planByCost(reader, relations.Following, &by)
+	default:
+		pushed = relations.Following
+	}
+	return by, pushed, err
+}
+
+func (e *Engine) planBySize(ctx context.Context, authors []freshet.ID, by *plan) (pushed []freshet.ID, err error) {
+	if len(authors) == 0 {
+		return nil, nil
+	}
+	sizes, err := e.o.Source.Audience(ctx, authors)
+	if err != nil {
+		return nil, err
+	}
+	for i, author := range authors {
+		if sizes[i] >= int64(e.o.Threshold) {
+			by.merged = append(by.merged, author)
+		} else {
+			pushed = append(pushed, author)
+		}
+	}
+	return pushed, nil
+}
+
+// rule is memory for one decision.
+type rule struct {
+	posts []float64
+	pull  []bool
+}
+
+var rules = sync.Pool{New: func() any { return new(rule) }}
+
+func (e *Engine) planByCost(reader freshet.ID, authors []freshet.ID, by *plan) (pushed []freshet.ID) {
+	r := rules.Get().(*rule)
+	defer rules.Put(r)
+	r.posts, r.pull = r.posts[:0], slices.Grow(r.pull[:0], len(authors))[:len(authors)]
+	by.made = e.o.Now()
+	by.reads = e.reads.Rate(reader, by.made)
+	for _, author := range authors {
+		r.posts = append(r.posts, e.posts.Rate(author, by.made))
+	}
+	switch e.o.Costs.Choose(by.reads, r.posts, r.pull) {
+	case feed.PushAll:
+		return authors
+	case feed.PullAll:
+		by.all = true
+		return nil
+	}
+	for i, author := range authors {
+		if r.pull[i] {
+			by.merged = append(by.merged, author)
+		} else {
+			pushed = append(pushed, author)
+		}
+	}
+	return pushed
+}

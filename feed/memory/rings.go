@@ -1,0 +1,147 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/freshet/freshet"
+)
+
+// A ring is the newest posts of one author, kept like the timeline of somebody
+// who follows nobody else. It holds a post from Publish on: who merges rings at
+// read time sees the post without any fan-out.
+
+// coldRings is how many rings one read fills. A reader of more whose rings are
+// not there is answered by the source, and finds those the next time.
+const coldRings = 16
+
+// gathered is what a read merges in one round.
+type gathered struct {
+	refs  []freshet.PostRef // in no order
+	heads []freshet.PostRef // the newest candidate of each author
+
+	// floor is the lowest id for which refs are complete. Below it there may be more
+	// here; only the source knows if asked is set.
+	floor freshet.ID
+	ask   bool
+}
+
+var working = sync.Pool{New: func() any { return new(gathered) }}
+
+// begin empties it, but for posts that are in flight.
+func (g *gathered) begin(flying []freshet.PostRef) {
+	g.refs, g.floor, g.ask = append(g.refs[:0], flying...), 0, false
+}
+
+// until notes that one of the merged parts is complete down to floor only, and
+// whether the source must be asked for what lies below.
+func (g *gathered) until(floor freshet.ID, ask bool) {
+	if floor > g.floor {
+		g.floor, g.ask = floor, ask
+	}
+}
+
+// gather adds the newest candidates of authors from their rings, as many as the
+// page may need. It reports false where the source is better asked for the page.
+//
+// Of all authors only those matter whose newest candidate is among the newest
+// limit+1 of such: what the others have lies below all of these.
+func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *gathered) (bool, error) {
+	now, filled := e.generation.Load(), 0
+	g.heads = g.heads[:0]
+	for _, author := range authors {
+		h := e.ring(author)
+		newest, floor, ok := h.head(author, s.last, now)
+		if !ok {
+			if filled++; filled > coldRings {
+				return false, nil
+			}
+			if ok, err := e.fillRing(ctx, author, now); !ok || err != nil {
+				return false, err
+			}
+			if newest, floor, ok = h.head(author, s.last, now); !ok {
+				return false, nil // dropped at once
+			}
+		}
+		if newest == 0 {
+			g.until(min(s.last, floor), true)
+		} else {
+			g.heads = append(g.heads, freshet.PostRef{ID: newest, Author: author})
+		}
+	}
+	need := s.limit + 1 - len(s.refs)
+	if len(g.heads) > need {
+		slices.SortFunc(g.heads, func(a, b freshet.PostRef) int { return cmp.Compare(b.ID, a.ID) })
+		g.until(g.heads[need].ID+1, false)
+		g.heads = g.heads[:need]
+	}
+	var room [64]freshet.PostRef
+	part := room[:min(len(room), need)]
+	for _, head := range g.heads {
+		n, floor, ok := e.ring(head.Author).newest(head.Author, s.last, now, part)
+		if !ok {
+			return false, nil // dropped since
+		}
+		g.refs = append(g.refs, part[:n]...)
+		if n == len(part) {
+			g.until(part[n-1].ID, false)
+		} else {
+			g.until(floor, true)
+		}
+	}
+	return true, nil
+}
+
+// fillRing makes an author's ring from the source. It reports false if somebody
+// else is at it. Posts that are published meanwhile are collected, as by a
+// timeline that is being built.
+func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uint64) (bool, error) {
+	h := e.ring(author)
+	t := h.openFor(author, generation)
+	if t == nil {
+		return false, nil
+	}
+	defer h.abandon(t)
+	e.pulled.Add(1)
+	refs, err := e.o.Source.ByAuthor(ctx, author, 0, e.o.Ring)
+	if err != nil {
+		return false, err
+	}
+	h.install(t, refs, len(refs) < e.o.Ring, e.o.Ring)
+	return true, nil
+}
+
+// head gives the newest post of a ring below an id (0: none) and down to where
+// the ring is complete.
+func (h *shard) head(author, before freshet.ID, generation uint64) (newest, floor freshet.ID, ok bool) {
+	var one [1]freshet.PostRef
+	n, floor, ok := h.newest(author, before, generation, one[:])
+	if n > 0 {
+		newest = one[0].ID
+	}
+	return newest, floor, ok
+}
+
+// newest copies the posts of a ring below an id, newest first.
+func (h *shard) newest(author, before freshet.ID, generation uint64, into []freshet.PostRef) (n int, floor freshet.ID, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.timelines[author]
+	if t == nil || t.open || t.generation != generation {
+		return 0, 0, false
+	}
+	h.touch(t)
+	return t.below(before, into), t.completeFrom, true
+}
+
+// openFor opens what is not there, and gives nil if somebody fills it already.
+func (h *shard) openFor(owner freshet.ID, generation uint64) *timeline {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.timelines[owner]; t != nil && t.open && t.generation == generation {
+		return nil
+	}
+	return h.open(owner, generation)
+}
