@@ -11,8 +11,8 @@ import (
 
 // RatesOptions are the settings of [NewRates]; the zero value works.
 type RatesOptions struct {
-	// HalfLife is how old an event is when it counts half. Default 24 h: a day is
-	// the shortest period after which the hour of the day no longer shows.
+	// HalfLife is how old an event is when it counts half. Default 24 h, with which
+	// a ninth of the swing between the hours of a day is left in the rate.
 	HalfLife time.Duration
 	// Max is how many ids are kept, at about 60 bytes each. Default 1 Mi.
 	Max int
