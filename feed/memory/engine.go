@@ -16,11 +16,16 @@ type Options struct {
 	Source feed.Source // where posts and followers come from
 	Graph  feed.Graph  // whom a reader follows and hides
 
-	Length     int // posts that a timeline holds, 16 bytes each; default 800
+	Length     int // posts that a timeline holds, 4 bytes each; default 800
 	Readers    int // timelines at most, the least recently read goes first; default 100,000
 	InFlight   int // posts whose fan-out has not ended; default 10,000
 	Chunk      int // followers between two checkpoints of a fan-out; default 1,000
 	Tombstones int // deleted posts remembered; default 65,536
+
+	// Posts bounds the different posts in all timelines, at most 38 bytes each. By
+	// default there is one for every 16 entries of full timelines, and no fewer
+	// than 65,536.
+	Posts int
 }
 
 func (o Options) withDefaults() Options {
@@ -34,6 +39,8 @@ func (o Options) withDefaults() Options {
 	def(&o.InFlight, 10_000)
 	def(&o.Chunk, 1_000)
 	def(&o.Tombstones, 65_536)
+	def(&o.Posts, max(o.Readers*o.Length/16, 65_536))
+	o.Posts = min(o.Posts, 1<<30)
 	if o.Mode == "" {
 		o.Mode = feed.Push
 	}
@@ -46,6 +53,7 @@ type Engine struct {
 	generation atomic.Uint64 // how often everything was dropped; changes under all stripes of inFlight
 	inFlight   *inFlight
 	removed    *tombstones
+	posts      *posts
 	shards     []shard
 
 	delivered, fromMemory, pulled, voided atomic.Int64
@@ -60,11 +68,13 @@ func New(o Options) *Engine {
 	if o.Mode != feed.Push && o.Mode != feed.Pull {
 		panic(fmt.Sprintf("feed/memory: no mode %q", o.Mode))
 	}
+	posts := newPosts(o.Posts)
 	return &Engine{
 		o:        o,
 		inFlight: newInFlight(o.InFlight),
 		removed:  newTombstones(o.Tombstones),
-		shards:   newShards(o.Readers),
+		posts:    posts,
+		shards:   newShards(o.Readers, posts),
 	}
 }
 

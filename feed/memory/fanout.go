@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
@@ -29,15 +30,19 @@ func (e *Engine) deliver(ctx context.Context, post freshet.PostRef, p feed.Progr
 	if err != nil || !alive {
 		return err
 	}
-	e.enter(post.Author, post, generation)
+	o, ok := e.pin(post)
+	if !ok {
+		return nil // that ended the generation, and with it what could miss the post
+	}
+	defer e.posts.unpin(o)
+	group := groups{post: post.ID, ordinal: o, generation: generation}
+	e.enter(&group, freshet.Edge{User: post.Author})
 	for before := position(p.Checkpoint()); ; {
 		edges, err := e.o.Source.Followers(ctx, post.Author, before, e.o.Chunk)
 		if err != nil {
 			return err
 		}
-		for _, edge := range edges {
-			e.enter(edge.User, post, generation)
-		}
+		e.enter(&group, edges...)
 		if len(edges) < e.o.Chunk || e.generation.Load() != generation {
 			return nil
 		}
@@ -63,10 +68,53 @@ func (e *Engine) alive(ctx context.Context, post freshet.PostRef) (bool, error) 
 	return len(refs) == 1 && refs[0].ID == post.ID, err
 }
 
-func (e *Engine) enter(reader freshet.ID, post freshet.PostRef, generation uint64) {
-	if e.shard(reader).deliver(reader, post, generation, e.o.Length) {
-		e.delivered.Add(1)
+// pin gives the ordinal under which a post is delivered. Where the post table
+// has no room for it, everything is dropped.
+func (e *Engine) pin(post freshet.PostRef) (o ordinal, ok bool) {
+	e.posts.help(e.shards)
+	if o, ok = e.posts.pin(post); ok {
+		return o, true
 	}
+	e.posts.reclaim(e.shards)
+	if o, ok = e.posts.pin(post); !ok {
+		e.voided.Add(1)
+		e.VoidAll()
+	}
+	return o, ok
+}
+
+// groups is a delivery of one post, with memory for its followers by shard.
+type groups struct {
+	post       freshet.ID
+	ordinal    ordinal
+	generation uint64
+	readers    []freshet.ID
+}
+
+// enter delivers to the users of edges, shard by shard (counting sort): each
+// lock is taken once, and within a shard the waits for memory overlap.
+func (e *Engine) enter(g *groups, edges ...freshet.Edge) {
+	var ends [shardCount]int
+	for _, edge := range edges {
+		ends[e.shardOf(edge.User)]++
+	}
+	for i := 1; i < len(e.shards); i++ {
+		ends[i] += ends[i-1]
+	}
+	g.readers = slices.Grow(g.readers[:0], len(edges))[:len(edges)]
+	for _, edge := range edges {
+		i := e.shardOf(edge.User)
+		ends[i]--
+		g.readers[ends[i]] = edge.User
+	}
+	delivered, end := 0, len(edges)
+	for i := len(e.shards) - 1; i >= 0; i-- {
+		if begin := ends[i]; begin < end {
+			delivered += e.shards[i].deliver(g.readers[begin:end], g.ordinal, g.post, g.generation, e.o.Length)
+			end = begin
+		}
+	}
+	e.delivered.Add(int64(delivered))
 }
 
 func checkpoint(edge freshet.ID) []byte {

@@ -78,6 +78,7 @@ func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 	}
 	ended := len(refs) < e.o.Length
 	shard.install(t, refs, ended, e.o.Length)
+	e.posts.help(e.shards)
 	for _, post := range refs {
 		if s.take(post) {
 			return nil

@@ -8,23 +8,34 @@ import (
 )
 
 // shard holds the timelines of a part of the readers, in the order in which
-// they were read last.
+// they were read last. A timeline has a slot for as long as it is there, in a
+// page that never moves, so that links are numbers and the collector has little
+// to follow.
 type shard struct {
-	mu        sync.Mutex
-	timelines map[freshet.ID]*timeline
-	ends      timeline // newer is the least, older the most recently read: a ring
-	bound     int
-	_         [64]byte // shards are neighbours in memory; their locks are not
+	mu    sync.Mutex
+	posts *posts
+	bound int
+
+	readers index // slots
+	pages   []*[pageSize]timeline
+	slots   uint32   // ever given
+	free    []uint32 // slots to give again
+	ends    timeline // slot 0: newer is the least, older the most recently read: a ring
+
+	_ [64]byte // shards are neighbours in memory; their locks are not
 }
 
 const (
 	shardBits  = 6
 	shardCount = 1 << shardBits
+
+	pageBits = 7
+	pageSize = 1 << pageBits
 )
 
 // newShards makes one shard where few readers are wanted, so that their order
 // is exact, and else as many as never meet on few processors.
-func newShards(readers int) []shard {
+func newShards(readers int, posts *posts) []shard {
 	n := 1
 	if readers >= 64*shardCount {
 		n = shardCount
@@ -32,27 +43,49 @@ func newShards(readers int) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
 		shards[i].bound = readers / n
-		shards[i].timelines = make(map[freshet.ID]*timeline)
-		shards[i].reset()
+		shards[i].posts = posts
 	}
 	return shards
 }
 
-func (e *Engine) shard(reader freshet.ID) *shard {
-	return &e.shards[mix(reader)>>(64-shardBits)&uint64(len(e.shards)-1)]
+func (e *Engine) shard(reader freshet.ID) *shard { return &e.shards[e.shardOf(reader)] }
+
+func (e *Engine) shardOf(reader freshet.ID) int {
+	return int(mix(reader)>>(64-shardBits)) & (len(e.shards) - 1)
 }
 
 // mix spreads ids, whose lower bits are a bucket and a sequence (Fibonacci hashing).
 func mix(id freshet.ID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 }
 
+// at is the timeline of a slot.
+func (h *shard) at(slot uint32) *timeline {
+	if slot == 0 {
+		return &h.ends
+	}
+	return &h.pages[slot>>pageBits][slot%pageSize]
+}
+
+// find gives the timeline of a reader, or nil.
+func (h *shard) find(reader freshet.ID) *timeline {
+	tag := tag(reader)
+	slot, next := h.readers.first(tag)
+	for slot != 0 && h.at(slot).reader != reader {
+		slot, next = h.readers.next(tag, next)
+	}
+	if slot == 0 {
+		return nil
+	}
+	return h.at(slot)
+}
+
 // read copies the next part of the reader's timeline and tells from where it is
 // complete. n is negative if the source must be asked; then build, if not nil,
-// is a timeline that the caller is the one to fill.
+// is a timeline that the caller is the one to fill, and to abandon in the end.
 func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, build *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := generation.Load()
-	t := h.timelines[s.reader]
+	t := h.find(s.reader)
 	if t == nil || t.generation != now {
 		if !s.fromTop || len(s.refs) > 0 {
 			return -1, 0, nil // whoever reads on may never come back to the top
@@ -63,43 +96,84 @@ func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef)
 	if t.open {
 		return -1, 0, nil // a pull of one page is sooner done than the build
 	}
-	return t.below(s.last, into), t.completeFrom, nil
+	return t.below(s.last, h.posts, into), t.floor(h.posts), nil
 }
 
-// deliver enters a post into the timeline of a reader who has one of this generation.
-func (h *shard) deliver(reader freshet.ID, post freshet.PostRef, generation uint64, length int) bool {
+// deliver enters a post into the timelines of readers who have one of this
+// generation, and gives how many it was new to. Look-ups do not wait for each
+// other: it first asks for several slots, then for their timelines.
+func (h *shard) deliver(readers []freshet.ID, post ordinal, id freshet.ID, generation uint64, length int) (entered int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := h.timelines[reader]
-	return t != nil && t.generation == generation && t.insert(post, length)
+	var slots [32]uint32
+	for len(readers) > 0 {
+		part := readers[:min(len(readers), len(slots))]
+		readers = readers[len(part):]
+		for i, reader := range part {
+			slots[i], _ = h.readers.first(tag(reader))
+		}
+		for i, reader := range part {
+			if slots[i] == 0 {
+				continue
+			}
+			t := h.at(slots[i])
+			if t.reader != reader { // another of the same tag
+				t = h.find(reader)
+			}
+			if t != nil && t.generation == generation && t.insert(post, id, h.posts, length) {
+				entered++
+			}
+		}
+	}
+	return entered
 }
 
 // open makes the timeline that collects deliveries while it is built.
 func (h *shard) open(reader freshet.ID, generation uint64) *timeline {
-	h.drop(h.timelines[reader])
-	if len(h.timelines) == h.bound {
-		h.drop(h.ends.newer)
+	h.drop(h.find(reader))
+	if h.readers.used == h.bound {
+		h.drop(h.at(h.ends.newer))
 	}
-	t := &timeline{reader: reader, generation: generation, open: true}
-	h.timelines[reader] = t
+	slot := h.slot()
+	t := h.at(slot)
+	*t = timeline{reader: reader, generation: generation, slot: slot, open: true, held: true}
+	h.readers.add(tag(reader), slot)
 	h.link(t)
 	return t
+}
+
+func (h *shard) slot() uint32 {
+	if n := len(h.free); n > 0 {
+		slot := h.free[n-1]
+		h.free = h.free[:n-1]
+		return slot
+	}
+	h.slots++
+	if int(h.slots>>pageBits) >= len(h.pages) {
+		h.pages = append(h.pages, new([pageSize]timeline))
+	}
+	return h.slots
 }
 
 // install fills a timeline, unless it was voided while it was built.
 func (h *shard) install(t *timeline, pulled []freshet.PostRef, ended bool, length int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.timelines[t.reader] == t {
-		t.fill(pulled, ended, length)
+	if !t.dropped && !t.fill(pulled, ended, h.posts, length) {
+		h.drop(t)
 	}
 }
 
-// abandon takes a timeline that was not filled out of the shard.
+// abandon lets a timeline go that was held to be built. If it was not filled,
+// it is taken out of the shard.
 func (h *shard) abandon(t *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.open && h.timelines[t.reader] == t {
+	t.held = false
+	switch {
+	case t.dropped:
+		h.release(t)
+	case t.open:
 		h.drop(t)
 	}
 }
@@ -107,44 +181,63 @@ func (h *shard) abandon(t *timeline) {
 func (h *shard) remove(reader freshet.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.drop(h.timelines[reader])
+	h.drop(h.find(reader))
 }
 
+// clear lets go of all memory. Timelines that are held live on in their pages,
+// for nobody but who holds them.
 func (h *shard) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clear(h.timelines)
-	h.reset()
+	for slot := uint32(1); slot <= h.slots; slot++ {
+		t := h.at(slot)
+		t.slot, t.dropped = 0, true
+	}
+	h.readers, h.pages, h.slots, h.free, h.ends = index{}, nil, 0, nil, timeline{}
 }
 
 func (h *shard) size() (timelines, posts int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, t := range h.timelines {
-		posts += len(t.posts)
+	for slot := h.ends.newer; slot != 0; slot = h.at(slot).newer {
+		posts += int(h.at(slot).count)
 	}
-	return len(h.timelines), posts
+	return h.readers.used, posts
 }
 
+// drop takes a timeline out. One that is held keeps its slot.
 func (h *shard) drop(t *timeline) {
 	if t == nil {
 		return
 	}
-	delete(h.timelines, t.reader)
-	t.older.newer, t.newer.older = t.newer, t.older
+	h.readers.remove(tag(t.reader), t.slot)
+	h.unlink(t)
+	t.dropped, t.ring, t.count = true, nil, 0
+	if !t.held {
+		h.release(t)
+	}
+}
+
+// release gives the slot of a dropped timeline away.
+func (h *shard) release(t *timeline) {
+	if t.slot != 0 {
+		h.free = append(h.free, t.slot)
+	}
 }
 
 func (h *shard) touch(t *timeline) {
-	if h.ends.older != t {
-		t.older.newer, t.newer.older = t.newer, t.older
+	if h.ends.older != t.slot {
+		h.unlink(t)
 		h.link(t)
 	}
 }
 
 // link makes t the most recently read.
 func (h *shard) link(t *timeline) {
-	t.newer, t.older = &h.ends, h.ends.older
-	t.older.newer, h.ends.older = t, t
+	t.newer, t.older = 0, h.ends.older
+	h.at(t.older).newer, h.ends.older = t.slot, t.slot
 }
 
-func (h *shard) reset() { h.ends.older, h.ends.newer = &h.ends, &h.ends }
+func (h *shard) unlink(t *timeline) {
+	h.at(t.older).newer, h.at(t.newer).older = t.newer, t.older
+}

@@ -188,7 +188,7 @@ func (s *system) Restart() error {
 }
 
 // tiny makes every bound a matter of a few posts.
-var tiny = memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3}
+var tiny = memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Posts: 12}
 
 func open(strict bool) feedtest.Open {
 	return func(t feedtest.T, _ int) map[string]feedtest.System {
@@ -196,7 +196,7 @@ func open(strict bool) feedtest.Open {
 		for name, o := range map[string]memory.Options{
 			"push":      {Chunk: 2},
 			"push tiny": tiny,
-			"push long": {Length: 20, Readers: 4, InFlight: 50, Chunk: 1},
+			"push long": {Length: 20, Readers: 4, InFlight: 50, Chunk: 1, Posts: 40},
 			"pull":      {Mode: feed.Pull},
 		} {
 			s := newSystem(o, strict)
