@@ -8,20 +8,20 @@ import (
 )
 
 // audiences are the readers to whom an author's posts are delivered: those who
-// have a timeline, and of whom this author is not merged at read time. A fan-out
-// walks them and not the followers, so that it costs nothing for the dormant.
+// have a timeline and do not merge the author at read time. A fan-out walks them
+// and not the followers, so that it costs nothing for the dormant.
 //
 // A build enters its reader before it reads the source, and a fan-out lists the
 // readers after its post was committed: who is not listed finds the post.
 //
-//	build:    opens timeline ── enters audience ──── source is read ── installs
+//	build:    opens timeline ── enters audiences ──── source is read ── installs
 //	fan-out:                                 │ post commits ── lists the audience
 //
 // Who is in an audience without need (the timeline was dropped, the author is
-// not followed any more) costs a delivery in vain, and is taken out by it.
+// not followed any more) costs a delivery in vain.
 type audiences struct {
-	// wants reports whether a reader has a timeline into which an author's posts are to come.
-	wants   func(reader, author freshet.ID) bool
+	// wants reports whether a timeline is there and is to get an author's posts.
+	wants   func(h handle, author freshet.ID, generation uint64) bool
 	stripes [64]audienceStripe
 }
 
@@ -31,16 +31,36 @@ type audienceStripe struct {
 	_  [64]byte
 }
 
-// audience is the readers of one author, some perhaps twice. The list is only
-// appended to, so that who holds it can walk it without the lock.
+// audience is the readers of one author. The list is only appended to, so that
+// who holds it can walk it without the lock.
 type audience struct {
-	readers []freshet.ID
-	vain    int // deliveries since the list was made
+	generation uint64 // of the timelines; those of an earlier one are gone
+	readers    []handle
+	vain       int // deliveries since the list was made
 }
+
+// handle names a timeline in four bytes: its shard, its slot there, and which of
+// the timelines that have had the slot it is, as far as that fits. One that fits
+// another in their place brings that one posts which no read shows.
+type handle uint32
+
+const (
+	handleSlots = 22 // bits
+	handleTurns = 4
+	maxReaders  = 1 << handleSlots // of a shard
+)
+
+func newHandle(shard int, slot uint32, turn uint8) handle {
+	return handle(uint32(shard)<<(handleSlots+handleTurns) | uint32(turn)%(1<<handleTurns)<<handleSlots | slot)
+}
+
+func (h handle) shard() int   { return int(h >> (handleSlots + handleTurns)) }
+func (h handle) slot() uint32 { return uint32(h) % maxReaders }
+func (h handle) turn() uint8  { return uint8(h >> handleSlots % (1 << handleTurns)) }
 
 const smallAudience = 16
 
-func newAudiences(wants func(reader, author freshet.ID) bool) *audiences {
+func newAudiences(wants func(h handle, author freshet.ID, generation uint64) bool) *audiences {
 	a := &audiences{wants: wants}
 	for i := range a.stripes {
 		a.stripes[i].of = make(map[freshet.ID]*audience)
@@ -50,35 +70,36 @@ func newAudiences(wants func(reader, author freshet.ID) bool) *audiences {
 
 func (a *audiences) stripe(author freshet.ID) *audienceStripe { return &a.stripes[mix(author)>>58] }
 
-// enter adds a reader to the audiences of authors. Its timeline must be there:
-// a list that would have to grow is first made anew of those who are wanted.
-func (a *audiences) enter(reader freshet.ID, authors []freshet.ID) {
-	for _, author := range authors {
-		a.enterOne(reader, author)
-	}
-}
-
-func (a *audiences) enterOne(reader, author freshet.ID) {
+// enter adds the timeline of a generation to the audience of an author. It must
+// be there: a list that would have to grow is first made anew of those who are
+// wanted.
+func (a *audiences) enter(h handle, generation uint64, author freshet.ID) {
 	s := a.stripe(author)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.of[author]
-	if x == nil {
-		x = new(audience)
+	switch {
+	case x == nil:
+		x = &audience{generation: generation}
 		s.of[author] = x
+	case x.generation > generation:
+		return // it is gone already
+	case x.generation < generation:
+		*x = audience{generation: generation}
 	}
 	if n := len(x.readers); n == cap(x.readers) && n >= smallAudience {
-		x.readers, x.vain = a.wanted(author, x.readers, 2), 0
+		x.readers, x.vain = a.wanted(author, x), 0
 	}
-	x.readers = append(x.readers, reader)
+	x.readers = append(x.readers, h)
 }
 
-// of gives the readers of an author as of now. It is not changed.
-func (a *audiences) of(author freshet.ID) []freshet.ID {
+// of gives the timelines of a generation to which an author's posts go, as of
+// now. It is not changed.
+func (a *audiences) of(author freshet.ID, generation uint64) []handle {
 	s := a.stripe(author)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x := s.of[author]; x != nil {
+	if x := s.of[author]; x != nil && x.generation == generation {
 		return x.readers
 	}
 	return nil
@@ -100,18 +121,16 @@ func (a *audiences) inVain(author freshet.ID, n int) {
 	if x.vain += n; x.vain*4 < len(x.readers) {
 		return
 	}
-	if x.readers, x.vain = a.wanted(author, x.readers, 1), 0; len(x.readers) == 0 {
+	if x.readers, x.vain = a.wanted(author, x), 0; len(x.readers) == 0 {
 		delete(s.of, author)
 	}
 }
 
-// wanted gives those of the readers who want an author's posts, each once, with
-// room for times as many.
-func (a *audiences) wanted(author freshet.ID, readers []freshet.ID, times int) []freshet.ID {
-	readers = slices.Clone(readers)
-	slices.Sort(readers)
-	readers = slices.DeleteFunc(slices.Compact(readers), func(r freshet.ID) bool { return !a.wants(r, author) })
-	return append(make([]freshet.ID, 0, len(readers)*times), readers...)
+// wanted gives those of the readers who want an author's posts, with room for an
+// eighth more.
+func (a *audiences) wanted(author freshet.ID, x *audience) []handle {
+	kept := slices.DeleteFunc(slices.Clone(x.readers), func(h handle) bool { return !a.wants(h, author, x.generation) })
+	return append(make([]handle, 0, len(kept)+len(kept)/8+1), kept...)
 }
 
 // size is how many entries there are.

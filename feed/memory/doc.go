@@ -31,14 +31,32 @@
 //	all dropped:                          8 ┤
 //	timeline of 8:                          └── built by a pull, which finds p
 //
-// Everything is bounded: timelines, posts in a timeline, posts in flight,
-// tombstones. Reaching one of the last two drops everything and begins anew.
+// Everything is bounded: timelines, posts in a timeline, different posts in all
+// timelines, posts in flight, tombstones. Reaching one of the last three drops
+// everything and begins anew.
+//
+// # Memory
+//
+// An entry of a timeline is a post's ordinal in a table of posts that all
+// timelines share, 4 bytes in a ring that doubles up to Options.Length:
+//
+//	shard:     reader ─▶ slot ─▶ timeline: newest id, ring ─▶ [7 9 4 12 …]
+//	posts:                                                  7 ─▶ (id, author)
+//
+// A delivery is nearly always the newest entry of its timeline, which costs
+// three waits for memory (index, timeline, ring) and no look at the table; a
+// fan-out goes shard by shard, so that those of several followers overlap.
+//
+// Posts that no timeline holds any more are found by a sweep, in steps that
+// fan-outs and builds make, and their ordinals are given to others. Who reads an
+// ordinal holds the lock of the shard in whose timeline it stands; sweep.go has
+// the argument why such an ordinal is never given away.
 //
 // # Locks
 //
-// Order: tombstones.mu, then the stripes of inFlight by index; tombstones.mu,
-// then one shard.mu. No shard is locked together with a stripe or with another
-// shard, and nothing is locked while the source is read.
+// Order: tombstones.mu, then the stripes of inFlight by index; tombstones.mu or
+// sweep.step, then one shard.mu, then posts.mu. No shard is locked together with
+// a stripe or with another shard, and nothing is locked while the source is read.
 //
 // It is not shared: with several processes each would miss what the others
 // publish. It keeps nothing over a restart and needs nothing kept.

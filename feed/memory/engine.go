@@ -18,7 +18,7 @@ type Options struct {
 	Source feed.Source // where posts and followers come from
 	Graph  feed.Graph  // whom a reader follows and hides
 
-	Length     int // posts that a timeline holds, 16 bytes each; default 800
+	Length     int // posts that a timeline holds, 4 bytes each; default 800
 	Readers    int // timelines at most, the least recently read goes first; default 100,000
 	InFlight   int // posts whose fan-out has not ended; default 10,000
 	Chunk      int // followers between two checkpoints of a fan-out; default 1,000
@@ -33,6 +33,11 @@ type Options struct {
 
 	Costs feed.Costs       // by which mode Adaptive decides; default feed.MemoryCosts()
 	Now   func() time.Time // default time.Now
+
+	// Posts bounds the different posts in all timelines and rings, at most 38 bytes
+	// each. By default there is one for every 16 entries of full timelines and one
+	// for each of full rings, and no fewer than 65,536.
+	Posts int
 }
 
 func (o Options) withDefaults() Options {
@@ -57,6 +62,8 @@ func (o Options) withDefaults() Options {
 	if o.Rings == 0 {
 		o.Rings = 100_000
 	}
+	def(&o.Posts, max(o.Readers*o.Length/16+max(0, o.Rings)*o.Ring, 65_536))
+	o.Posts = min(o.Posts, 1<<30)
 	if o.Mode == "" {
 		o.Mode = feed.Push
 	}
@@ -69,12 +76,13 @@ type Engine struct {
 	generation atomic.Uint64 // how often everything was dropped; changes under all stripes of inFlight
 	inFlight   *inFlight
 	removed    *tombstones
+	posts      *posts
 	shards     []shard // timelines, by reader
 	rings      []shard // rings, by author; none where every page is the source's
+	all        []shard // both
 	audiences  *audiences
-	stamps     atomic.Uint64 // of plans
 
-	reads, posts *feed.Rates // by reader, by author; in mode Adaptive
+	reads, writes *feed.Rates // by reader, by author; in mode Adaptive
 
 	delivered, fromMemory, pulled, voided atomic.Int64
 }
@@ -94,20 +102,24 @@ func New(o Options) *Engine {
 	if err := o.Costs.Check(); err != nil {
 		panic("feed/memory: " + err.Error())
 	}
+	posts := newPosts(o.Posts)
 	e := &Engine{
 		o:        o,
 		inFlight: newInFlight(o.InFlight),
 		removed:  newTombstones(o.Tombstones),
-		shards:   newShards(o.Readers),
+		posts:    posts,
 	}
+	e.all = newShards(min(o.Readers, shardCount*(maxReaders/2)), posts)
+	timelines := len(e.all)
 	if o.Rings > 0 && o.Mode != feed.Push {
-		e.rings = newShards(o.Rings)
+		e.all = append(e.all, newShards(o.Rings, posts)...)
 	}
+	e.shards, e.rings = e.all[:timelines], e.all[timelines:]
 	if o.Mode == feed.Adaptive {
-		e.reads, e.posts = feed.NewRates(o.Now(), feed.RatesOptions{}), feed.NewRates(o.Now(), feed.RatesOptions{})
+		e.reads, e.writes = feed.NewRates(o.Now(), feed.RatesOptions{}), feed.NewRates(o.Now(), feed.RatesOptions{})
 	}
-	e.audiences = newAudiences(func(reader, author freshet.ID) bool {
-		return e.shard(reader).wants(reader, author, e.generation.Load())
+	e.audiences = newAudiences(func(h handle, author freshet.ID, generation uint64) bool {
+		return e.shards[h.shard()].wants(h, author, generation)
 	})
 	return e
 }
@@ -126,7 +138,7 @@ func (e *Engine) Page(ctx context.Context, q feed.Query) (feed.Page, error) {
 	switch {
 	case e.o.Mode != feed.Pull:
 		err = e.read(ctx, &s)
-	case e.rings != nil:
+	case len(e.rings) > 0:
 		err = e.merge(ctx, &s, s.relations.Following)
 	default:
 		err = e.pull(ctx, &s)
@@ -139,11 +151,11 @@ func (e *Engine) Page(ctx context.Context, q feed.Query) (feed.Page, error) {
 
 // Publish makes a committed post part of every read from here on.
 func (e *Engine) Publish(post freshet.PostRef) {
-	if e.posts != nil {
-		e.posts.Add(post.Author, 1, e.o.Now())
+	if e.writes != nil {
+		e.writes.Add(post.Author, 1, e.o.Now())
 	}
-	if e.rings != nil {
-		e.ring(post.Author).deliver(post.Author, post, e.generation.Load(), e.o.Ring)
+	if len(e.rings) > 0 {
+		e.enterRing(post)
 	}
 	if e.o.Mode == feed.Pull {
 		return // a ring has it, or the source
@@ -182,11 +194,8 @@ func (e *Engine) Void(readers ...freshet.ID) {
 // that stays out was committed before every build of the next generation.
 func (e *Engine) VoidAll() {
 	e.inFlight.clear(func() { e.generation.Add(1) })
-	for i := range e.shards {
-		e.shards[i].clear()
-	}
-	for i := range e.rings {
-		e.rings[i].clear()
+	for i := range e.all {
+		e.all[i].clear()
 	}
 }
 

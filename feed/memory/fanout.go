@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
@@ -29,39 +30,32 @@ func (e *Engine) deliver(ctx context.Context, post freshet.PostRef) error {
 	if err != nil || !alive {
 		return err
 	}
-	readers := e.audiences.of(post.Author)
-	if e.o.Mode == feed.Hybrid && len(readers) >= e.o.Threshold {
-		e.flip(post.Author, readers)
+	o, ok := e.pin(post)
+	if !ok {
+		return nil // that ended the generation, and with it what could miss the post
 	}
-	delivered := 0
-	defer func() { e.delivered.Add(int64(delivered)) }()
+	defer e.posts.unpin(o)
+	readers := e.audiences.of(post.Author, generation)
+	if e.o.Mode == feed.Hybrid && len(readers) >= e.o.Threshold {
+		for _, reader := range readers { // what was delivered to them stays, and is met twice
+			e.shards[reader.shard()].merge(reader, post.Author, generation)
+		}
+	}
+	g := groups{post: post, ordinal: o, generation: generation}
+	vain := 0
 	for rest := readers; ; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		part := rest[:min(len(rest), e.o.Chunk)]
 		rest = rest[len(part):]
-		for _, reader := range part {
-			if e.shard(reader).deliver(reader, post, generation, e.o.Length) {
-				delivered++
-			}
-		}
+		vain += e.enter(&g, part)
 		if len(rest) == 0 || e.generation.Load() != generation {
 			break // of that generation no timeline is left
 		}
 	}
-	e.audiences.inVain(post.Author, len(readers)-delivered)
+	e.audiences.inVain(post.Author, vain)
 	return nil
-}
-
-// flip has an author's readers merge the posts from here on. What was delivered
-// to them stays, and is met twice by those who also find it in the ring.
-func (e *Engine) flip(author freshet.ID, readers []freshet.ID) {
-	for _, reader := range readers {
-		if reader != author {
-			e.shard(reader).merge(reader, author)
-		}
-	}
 }
 
 // alive reports whether a post is still to be delivered. A tombstone may have
@@ -77,4 +71,55 @@ func (e *Engine) alive(ctx context.Context, post freshet.PostRef) (bool, error) 
 	}
 	refs, err := e.home(ctx, post.Author, post.ID+1, 1)
 	return len(refs) == 1 && refs[0].ID == post.ID, err
+}
+
+// pin gives the ordinal under which a post is delivered. Where the post table
+// has no room for it, everything is dropped.
+func (e *Engine) pin(post freshet.PostRef) (o ordinal, ok bool) {
+	e.posts.help(e.all)
+	if o, ok = e.posts.pin(post); ok {
+		return o, true
+	}
+	e.posts.reclaim(e.all)
+	if o, ok = e.posts.pin(post); !ok {
+		e.voided.Add(1)
+		e.VoidAll()
+	}
+	return o, ok
+}
+
+// groups is a delivery of one post, with memory for its readers by shard.
+type groups struct {
+	post       freshet.PostRef
+	ordinal    ordinal
+	generation uint64
+	readers    []handle
+}
+
+// enter delivers to readers, shard by shard (counting sort): each lock is taken
+// once, and within a shard the waits for memory overlap. It gives how many have
+// no use for it.
+func (e *Engine) enter(g *groups, readers []handle) (vain int) {
+	var ends [shardCount]int
+	for _, reader := range readers {
+		ends[reader.shard()]++
+	}
+	for i := 1; i < len(e.shards); i++ {
+		ends[i] += ends[i-1]
+	}
+	g.readers = slices.Grow(g.readers[:0], len(readers))[:len(readers)]
+	for _, reader := range readers {
+		i := reader.shard()
+		ends[i]--
+		g.readers[ends[i]] = reader
+	}
+	delivered, end := 0, len(readers)
+	for i := len(e.shards) - 1; i >= 0; i-- {
+		if begin := ends[i]; begin < end {
+			entered, unwanted := e.shards[i].deliver(g.readers[begin:end], g.ordinal, g.post, g.generation, e.o.Length)
+			delivered, vain, end = delivered+entered, vain+unwanted, begin
+		}
+	}
+	e.delivered.Add(int64(delivered))
+	return vain
 }

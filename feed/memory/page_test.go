@@ -24,6 +24,7 @@ func TestTimelineLosesItsLowest(t *testing.T) {
 		n.publishAll(alice, 1)
 	}
 	n.check(reader)
+	n.check(alice) // whose timeline was whole at first
 	if s := n.Stats(); s.Entries != 6 {
 		t.Errorf("two timelines of 3 hold %d posts", s.Entries)
 	}

@@ -13,9 +13,9 @@ import (
 // plan says whose posts are delivered into a timeline, and whose are merged by
 // every read. Who merges an author needs no delivery, and one does no harm: a
 // page takes each post once. So an author may begin to be merged at any moment;
-// only for one to be pushed again the timeline is built anew.
+// only for one to be pushed again the timeline is built anew. A plan is not
+// changed; two timelines of one reader have different ones, or none.
 type plan struct {
-	stamp  uint64       // another for each timeline that was ever planned
 	all    bool         // every author is merged: nothing is kept but this plan
 	merged []freshet.ID // ids rise; not changed
 	made   time.Time    // in mode Adaptive, and then
@@ -23,11 +23,22 @@ type plan struct {
 }
 
 func (p *plan) merges(author freshet.ID) bool {
-	if p.all {
-		return true
+	if p == nil || p.all {
+		return p != nil
 	}
 	_, found := slices.BinarySearch(p.merged, author)
 	return found
+}
+
+// with gives another plan by which an author is merged, too.
+func (p *plan) with(author freshet.ID) *plan {
+	var next plan
+	if p != nil {
+		next = *p
+	}
+	at, _ := slices.BinarySearch(next.merged, author)
+	next.merged = slices.Insert(slices.Clone(next.merged), at, author)
+	return &next
 }
 
 // A plan of mode Adaptive is made anew when the reader's rate has changed by
@@ -40,8 +51,8 @@ const (
 )
 
 // drifted reports whether a plan does not fit any more.
-func (e *Engine) drifted(reader freshet.ID, by plan) bool {
-	if e.reads == nil {
+func (e *Engine) drifted(reader freshet.ID, by *plan) bool {
+	if e.reads == nil || by == nil {
 		return false
 	}
 	now := e.o.Now()
@@ -54,13 +65,14 @@ func (e *Engine) drifted(reader freshet.ID, by plan) bool {
 }
 
 // plan decides whose posts are to be delivered to a reader, and whose merged.
-func (e *Engine) plan(ctx context.Context, reader freshet.ID, relations *freshet.Relations) (by plan, pushed []freshet.ID, err error) {
-	by.stamp = e.stamps.Add(1)
+func (e *Engine) plan(ctx context.Context, reader freshet.ID, relations *freshet.Relations) (by *plan, pushed []freshet.ID, err error) {
 	switch e.o.Mode {
 	case feed.Hybrid:
-		pushed, err = e.planBySize(ctx, relations.Following, &by)
+		by = new(plan)
+		pushed, err = e.planBySize(ctx, relations.Following, by)
 	case feed.Adaptive:
-		pushed = e.planByCost(reader, relations.Following, &by)
+		by = new(plan)
+		pushed = e.planByCost(reader, relations.Following, by)
 	default:
 		pushed = relations.Following
 	}
@@ -100,7 +112,7 @@ func (e *Engine) planByCost(reader freshet.ID, authors []freshet.ID, by *plan) (
 	by.made = e.o.Now()
 	by.reads = e.reads.Rate(reader, by.made)
 	for _, author := range authors {
-		r.posts = append(r.posts, e.posts.Rate(author, by.made))
+		r.posts = append(r.posts, e.writes.Rate(author, by.made))
 	}
 	switch e.o.Costs.Choose(by.reads, r.posts, r.pull) {
 	case feed.PushAll:

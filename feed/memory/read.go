@@ -16,27 +16,27 @@ func (e *Engine) read(ctx context.Context, s *scan) error {
 	g := working.Get().(*gathered)
 	defer working.Put(g)
 	var part [64]freshet.PostRef
-	for stamp := uint64(0); ; {
+	for first := (*plan)(nil); ; {
 		n, floor, by, t := e.shard(s.reader).read(s, &e.generation, part[:])
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n >= 0 && s.fromTop && stamp == 0 && e.drifted(s.reader, by):
+		case n >= 0 && first == nil && e.drifted(s.reader, by):
 			e.Void(s.reader)
 			continue // builds it by another plan
-		case n >= 0 && by.all:
+		case n >= 0 && by != nil && by.all:
 			return e.merge(ctx, s, s.relations.Following)
-		case n < 0, stamp > 0 && stamp != by.stamp: // gone; or filled by another plan than what was read of it
+		case n < 0, first != nil && first != by: // gone; or filled by another plan than what was read of it
 			return e.pull(ctx, s)
 		}
-		stamp = by.stamp
+		first = by
 		g.begin(flying)
 		if n == len(part) {
 			g.until(part[n-1].ID, false)
 		} else {
 			g.until(floor, true)
 		}
-		if len(by.merged) > 0 {
+		if by != nil && len(by.merged) > 0 {
 			if ok, err := e.gather(ctx, s, by.merged, g); !ok {
 				return e.pullUnless(ctx, s, err)
 			}
@@ -125,19 +125,22 @@ func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 	if err != nil {
 		return err
 	}
-	shard.plan(t, by)
-	if by.all {
+	name := shard.plan(t, by, shardOf(e.shards, s.reader))
+	if by != nil && by.all {
 		shard.install(t, nil, true, e.o.Length)
 		return e.merge(ctx, s, s.relations.Following)
 	}
-	e.audiences.enter(s.reader, pushed)
-	e.audiences.enterOne(s.reader, s.reader)
+	for _, author := range pushed {
+		e.audiences.enter(name, t.generation, author)
+	}
+	e.audiences.enter(name, t.generation, s.reader)
 	refs, err := e.home(ctx, s.reader, 0, e.o.Length)
 	if err != nil {
 		return err
 	}
 	ended := len(refs) < e.o.Length
 	shard.install(t, refs, ended, e.o.Length)
+	e.posts.help(e.all)
 	for _, post := range refs {
 		if s.take(post) {
 			return nil

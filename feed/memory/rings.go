@@ -94,6 +94,18 @@ func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *g
 	return true, nil
 }
 
+// enterRing enters a post into its author's ring, if that is there.
+func (e *Engine) enterRing(post freshet.PostRef) {
+	h, generation := e.ring(post.Author), e.generation.Load()
+	if !h.has(post.Author, generation) {
+		return
+	}
+	if o, ok := e.pin(post); ok { // else no ring is left
+		h.deliverTo(post.Author, o, post, generation, e.o.Ring)
+		e.posts.unpin(o)
+	}
+}
+
 // fillRing makes an author's ring from the source. It reports false if somebody
 // else is at it. Posts that are published meanwhile are collected, as by a
 // timeline that is being built.
@@ -110,6 +122,7 @@ func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uin
 		return false, err
 	}
 	h.install(t, refs, len(refs) < e.o.Ring, e.o.Ring)
+	e.posts.help(e.all)
 	return true, nil
 }
 
@@ -128,19 +141,20 @@ func (h *shard) head(author, before freshet.ID, generation uint64) (newest, floo
 func (h *shard) newest(author, before freshet.ID, generation uint64, into []freshet.PostRef) (n int, floor freshet.ID, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := h.timelines[author]
+	t := h.find(author)
 	if t == nil || t.open || t.generation != generation {
 		return 0, 0, false
 	}
 	h.touch(t)
-	return t.below(before, into), t.completeFrom, true
+	t.unread = 0
+	return t.below(before, h.posts, into), t.floor(h.posts), true
 }
 
 // openFor opens what is not there, and gives nil if somebody fills it already.
 func (h *shard) openFor(owner freshet.ID, generation uint64) *timeline {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.timelines[owner]; t != nil && t.open && t.generation == generation {
+	if t := h.find(owner); t != nil && t.open && t.generation == generation {
 		return nil
 	}
 	return h.open(owner, generation)

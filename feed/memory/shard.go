@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -9,23 +8,34 @@ import (
 )
 
 // shard holds the timelines of a part of the readers, in the order in which
-// they were read last.
+// they were read last. A timeline has a slot for as long as it is there, in a
+// page that never moves, so that links are numbers and the collector has little
+// to follow.
 type shard struct {
-	mu        sync.Mutex
-	timelines map[freshet.ID]*timeline
-	ends      timeline // newer is the least, older the most recently read: a ring
-	bound     int
-	_         [64]byte // shards are neighbours in memory; their locks are not
+	mu    sync.Mutex
+	posts *posts
+	bound int
+
+	readers index // slots
+	pages   []*[pageSize]timeline
+	slots   uint32   // ever given
+	free    []uint32 // slots to give again
+	ends    timeline // slot 0: newer is the least, older the most recently read: a ring
+
+	_ [64]byte // shards are neighbours in memory; their locks are not
 }
 
 const (
 	shardBits  = 6
 	shardCount = 1 << shardBits
+
+	pageBits = 7
+	pageSize = 1 << pageBits
 )
 
 // newShards makes one shard where few readers are wanted, so that their order
 // is exact, and else as many as never meet on few processors.
-func newShards(readers int) []shard {
+func newShards(readers int, posts *posts) []shard {
 	n := 1
 	if readers >= 64*shardCount {
 		n = shardCount
@@ -33,114 +43,197 @@ func newShards(readers int) []shard {
 	shards := make([]shard, n)
 	for i := range shards {
 		shards[i].bound = readers / n
-		shards[i].timelines = make(map[freshet.ID]*timeline)
-		shards[i].reset()
+		shards[i].posts = posts
 	}
 	return shards
 }
 
-func (e *Engine) shard(reader freshet.ID) *shard { return shardOf(e.shards, reader) }
-func (e *Engine) ring(author freshet.ID) *shard  { return shardOf(e.rings, author) }
+func (e *Engine) shard(reader freshet.ID) *shard { return &e.shards[shardOf(e.shards, reader)] }
+func (e *Engine) ring(author freshet.ID) *shard  { return &e.rings[shardOf(e.rings, author)] }
 
-func shardOf(shards []shard, owner freshet.ID) *shard {
-	return &shards[mix(owner)>>(64-shardBits)&uint64(len(shards)-1)]
+func shardOf(shards []shard, owner freshet.ID) int {
+	return int(mix(owner)>>(64-shardBits)) & (len(shards) - 1)
 }
 
 // mix spreads ids, whose lower bits are a bucket and a sequence (Fibonacci hashing).
 func mix(id freshet.ID) uint64 { return uint64(id) * 0x9E3779B97F4A7C15 }
 
+// at is the timeline of a slot.
+func (h *shard) at(slot uint32) *timeline {
+	if slot == 0 {
+		return &h.ends
+	}
+	return &h.pages[slot>>pageBits][slot%pageSize]
+}
+
+// find gives the timeline of a reader, or nil.
+func (h *shard) find(reader freshet.ID) *timeline {
+	tag := tag(reader)
+	slot, next := h.readers.first(tag)
+	for slot != 0 && h.at(slot).reader != reader {
+		slot, next = h.readers.next(tag, next)
+	}
+	if slot == 0 {
+		return nil
+	}
+	return h.at(slot)
+}
+
 // read copies the next part of the reader's timeline and tells from where it is
 // complete, and by which plan it was filled. n is negative if the source must be
-// asked; then build, if not nil, is a timeline that the caller is the one to fill.
-func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, by plan, build *timeline) {
+// asked; then build, if not nil, is a timeline that the caller is the one to
+// fill, and to abandon in the end.
+func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, by *plan, build *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := generation.Load()
-	t := h.timelines[s.reader]
+	t := h.find(s.reader)
 	if t == nil || t.generation != now {
 		if !s.fromTop || len(s.refs) > 0 {
-			return -1, 0, plan{}, nil // whoever reads on may never come back to the top
+			return -1, 0, nil, nil // whoever reads on may never come back to the top
 		}
-		return -1, 0, plan{}, h.open(s.reader, now)
+		return -1, 0, nil, h.open(s.reader, now)
 	}
 	h.touch(t)
 	t.unread = 0
 	if t.open {
-		return -1, 0, plan{}, nil // a pull of one page is sooner done than the build
+		return -1, 0, nil, nil // a pull of one page is sooner done than the build
 	}
-	return t.below(s.last, into), t.completeFrom, t.plan, nil
+	return t.below(s.last, h.posts, into), t.floor(h.posts), t.by, nil
 }
 
 // unreadLengths is how many times over a timeline is written without being read
 // before it is dropped: its reader has gone, and one pull makes it again.
 const unreadLengths = 16
 
-// deliver enters a post into the timeline of a reader who has one of this generation.
-func (h *shard) deliver(reader freshet.ID, post freshet.PostRef, generation uint64, length int) bool {
+// deliver enters a post into those of the timelines that are there, are of this
+// generation, and do not merge its author. It gives how many it was new to, and
+// how many have no use for it.
+func (h *shard) deliver(readers []handle, post ordinal, ref freshet.PostRef, generation uint64, length int) (entered, vain int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := h.timelines[reader]
-	if t == nil || t.generation != generation || t.merges(post.Author) || !t.insert(post, length) {
+	for _, reader := range readers {
+		t := h.timeline(reader)
+		if !t.wants(ref.Author, generation) {
+			vain++
+		} else if h.enter(t, post, ref.ID, length) {
+			entered++
+		}
+	}
+	return entered, vain
+}
+
+// deliverTo enters a post into the timeline of one owner.
+func (h *shard) deliverTo(owner freshet.ID, post ordinal, ref freshet.PostRef, generation uint64, length int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.find(owner); t.wants(ref.Author, generation) {
+		h.enter(t, post, ref.ID, length)
+	}
+}
+
+// enter enters a post, and drops a timeline that nobody reads.
+func (h *shard) enter(t *timeline, post ordinal, id freshet.ID, length int) bool {
+	if !t.insert(post, id, h.posts, length) {
 		return false
 	}
-	if t.unread++; t.unread == unreadLengths*length {
+	if t.unread++; int(t.unread) == unreadLengths*length {
 		h.drop(t)
 	}
 	return true
 }
 
-// wants reports whether deliveries of an author's posts to a reader are of use.
-func (h *shard) wants(reader, author freshet.ID, generation uint64) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	t := h.timelines[reader]
-	return t != nil && t.generation == generation && !t.merges(author)
+// timeline gives what a handle names, or nil.
+func (h *shard) timeline(name handle) *timeline {
+	slot := name.slot()
+	if slot>>pageBits >= uint32(len(h.pages)) {
+		return nil
+	}
+	if t := h.at(slot); t.turn%(1<<handleTurns) == name.turn() {
+		return t
+	}
+	return nil
 }
 
-// plan settles whose posts an open timeline is to get.
-func (h *shard) plan(t *timeline, p plan) {
+// wants reports whether deliveries of an author's posts to a timeline are of use.
+func (h *shard) wants(name handle, author freshet.ID, generation uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t.plan = p
+	return h.timeline(name).wants(author, generation)
 }
 
-// merge has a reader merge an author from here on.
-func (h *shard) merge(reader, author freshet.ID) {
+// has reports whether an owner has a timeline of a generation.
+func (h *shard) has(owner freshet.ID, generation uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.timelines[reader]; t != nil {
-		if at, found := slices.BinarySearch(t.merged, author); !found {
-			t.merged = slices.Insert(slices.Clone(t.merged), at, author)
-		}
+	t := h.find(owner)
+	return t != nil && t.generation == generation
+}
+
+// plan settles whose posts a timeline that is being built is to get, and gives
+// the name under which they come. Nothing comes to one that was dropped.
+func (h *shard) plan(t *timeline, by *plan, shard int) handle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.by = by
+	return newHandle(shard, t.slot, t.turn)
+}
+
+// merge has readers but the author merge an author from here on.
+func (h *shard) merge(name handle, author freshet.ID, generation uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.timeline(name); t.wants(author, generation) && t.reader != author {
+		t.by = t.by.with(author)
 	}
 }
 
 // open makes the timeline that collects deliveries while it is built.
 func (h *shard) open(reader freshet.ID, generation uint64) *timeline {
-	h.drop(h.timelines[reader])
-	if len(h.timelines) == h.bound {
-		h.drop(h.ends.newer)
+	h.drop(h.find(reader))
+	if h.readers.used == h.bound {
+		h.drop(h.at(h.ends.newer))
 	}
-	t := &timeline{reader: reader, generation: generation, open: true}
-	h.timelines[reader] = t
+	slot := h.slot()
+	t := h.at(slot)
+	*t = timeline{reader: reader, generation: generation, slot: slot, turn: t.turn + 1, open: true, held: true}
+	h.readers.add(tag(reader), slot)
 	h.link(t)
 	return t
+}
+
+func (h *shard) slot() uint32 {
+	if n := len(h.free); n > 0 {
+		slot := h.free[n-1]
+		h.free = h.free[:n-1]
+		return slot
+	}
+	h.slots++
+	if int(h.slots>>pageBits) >= len(h.pages) {
+		h.pages = append(h.pages, new([pageSize]timeline))
+	}
+	return h.slots
 }
 
 // install fills a timeline, unless it was voided while it was built.
 func (h *shard) install(t *timeline, pulled []freshet.PostRef, ended bool, length int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.timelines[t.reader] == t {
-		t.fill(pulled, ended, length)
+	if !t.dropped && !t.fill(pulled, ended, h.posts, length) {
+		h.drop(t)
 	}
 }
 
-// abandon takes a timeline that was not filled out of the shard.
+// abandon lets a timeline go that was held to be built. If it was not filled,
+// it is taken out of the shard.
 func (h *shard) abandon(t *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.open && h.timelines[t.reader] == t {
+	t.held = false
+	switch {
+	case t.dropped:
+		h.release(t)
+	case t.open:
 		h.drop(t)
 	}
 }
@@ -148,44 +241,63 @@ func (h *shard) abandon(t *timeline) {
 func (h *shard) remove(reader freshet.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.drop(h.timelines[reader])
+	h.drop(h.find(reader))
 }
 
+// clear lets go of all memory. Timelines that are held live on in their pages,
+// for nobody but who holds them.
 func (h *shard) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clear(h.timelines)
-	h.reset()
+	for slot := uint32(1); slot <= h.slots; slot++ {
+		t := h.at(slot)
+		t.slot, t.dropped = 0, true
+	}
+	h.readers, h.pages, h.slots, h.free, h.ends = index{}, nil, 0, nil, timeline{}
 }
 
 func (h *shard) size() (timelines, posts int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, t := range h.timelines {
-		posts += len(t.posts)
+	for slot := h.ends.newer; slot != 0; slot = h.at(slot).newer {
+		posts += int(h.at(slot).count)
 	}
-	return len(h.timelines), posts
+	return h.readers.used, posts
 }
 
+// drop takes a timeline out. One that is held keeps its slot.
 func (h *shard) drop(t *timeline) {
 	if t == nil {
 		return
 	}
-	delete(h.timelines, t.reader)
-	t.older.newer, t.newer.older = t.newer, t.older
+	h.readers.remove(tag(t.reader), t.slot)
+	h.unlink(t)
+	t.dropped, t.ring, t.count, t.by = true, nil, 0, nil
+	if !t.held {
+		h.release(t)
+	}
+}
+
+// release gives the slot of a dropped timeline away.
+func (h *shard) release(t *timeline) {
+	if t.slot != 0 {
+		h.free = append(h.free, t.slot)
+	}
 }
 
 func (h *shard) touch(t *timeline) {
-	if h.ends.older != t {
-		t.older.newer, t.newer.older = t.newer, t.older
+	if h.ends.older != t.slot {
+		h.unlink(t)
 		h.link(t)
 	}
 }
 
 // link makes t the most recently read.
 func (h *shard) link(t *timeline) {
-	t.newer, t.older = &h.ends, h.ends.older
-	t.older.newer, h.ends.older = t, t
+	t.newer, t.older = 0, h.ends.older
+	h.at(t.older).newer, h.ends.older = t.slot, t.slot
 }
 
-func (h *shard) reset() { h.ends.older, h.ends.newer = &h.ends, &h.ends }
+func (h *shard) unlink(t *timeline) {
+	h.at(t.older).newer, h.at(t.newer).older = t.newer, t.older
+}

@@ -189,7 +189,7 @@ func (s *system) Restart() error {
 }
 
 // tiny makes every bound a matter of a few posts.
-var tiny = memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3}
+var tiny = memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Posts: 12}
 
 // adaptive has costs by which readers of all three kinds come up, and a clock by
 // which a plan is looked at again after a few reads.
@@ -206,14 +206,14 @@ func open(strict bool) feedtest.Open {
 		for name, o := range map[string]memory.Options{
 			"push":          {Chunk: 2},
 			"push tiny":     tiny,
-			"push long":     {Length: 20, Readers: 4, InFlight: 50, Chunk: 1},
+			"push long":     {Length: 20, Readers: 4, InFlight: 50, Chunk: 1, Posts: 40},
 			"pull":          {Mode: feed.Pull},
-			"pull tiny":     {Mode: feed.Pull, Rings: 3, Ring: 2, Tombstones: 3},
+			"pull tiny":     {Mode: feed.Pull, Rings: 3, Ring: 2, Tombstones: 3, Posts: 5},
 			"pull source":   {Mode: feed.Pull, Rings: -1},
 			"hybrid":        {Mode: feed.Hybrid, Threshold: 2},
 			"adaptive":      adaptive(memory.Options{}),
-			"adaptive tiny": adaptive(memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2}),
-			"hybrid tiny":   {Mode: feed.Hybrid, Threshold: 2, Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2},
+			"adaptive tiny": adaptive(memory.Options{Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2, Posts: 14}),
+			"hybrid tiny":   {Mode: feed.Hybrid, Threshold: 2, Length: 5, Readers: 4, InFlight: 4, Chunk: 2, Tombstones: 3, Rings: 3, Ring: 2, Posts: 14},
 		} {
 			s := newSystem(o, strict)
 			systems[name] = s
