@@ -34,6 +34,10 @@ type Costs struct {
 	// the latency of a page: those with the highest rates are pulled, the others
 	// pushed. 0: no limit. It does not bind dormant readers.
 	MaxPull int
+	// Dormant is how many pages an hour a reader reads at most who is dormant. An
+	// estimated rate falls for ever and is never 0, so with MaxPull it should not
+	// be 0 either, or everything is pushed to those who left long ago and follow many.
+	Dormant float64
 }
 
 // MemoryCosts are the costs of timelines in memory: flat arenas with one owner,
@@ -82,7 +86,7 @@ func rate(r float64) float64 {
 var errCosts = errors.New("a cost is a finite number of nanoseconds from 0 up, and a push costs something")
 
 // Check reports costs that no rule follows from: negative, infinite or not a
-// number, a push for nothing, a negative MaxPull. [Costs.Choose] and
+// number, a push for nothing, a negative MaxPull or Dormant. [Costs.Choose] and
 // [Costs.PerHour] expect costs that pass.
 func (c Costs) Check() error {
 	for _, v := range [...]float64{c.Push, c.Read, c.Pull, c.PullAuthor} {
@@ -93,8 +97,8 @@ func (c Costs) Check() error {
 	if c.Push == 0 {
 		return errCosts
 	}
-	if c.MaxPull < 0 {
-		return errors.New("MaxPull is negative")
+	if c.MaxPull < 0 || !(c.Dormant >= 0) {
+		return errors.New("MaxPull or Dormant is negative")
 	}
 	return nil
 }
@@ -104,7 +108,7 @@ func (c Costs) Check() error {
 // pull, which is at least as long as posts: pull[i] says that author i is merged
 // at read time, whatever the choice is.
 //
-// Who never reads (reads 0) is dormant: PullAll, so that nothing is written for
+// Who reads no more than Dormant gets PullAll, so that nothing is written for
 // them and their first page is one pull. Rates that are negative or not a number
 // count as 0. Of equally cheap ways it takes push before pull before a mix, and
 // of authors with equal rates MaxPull cuts off the later ones; so equal
@@ -112,7 +116,7 @@ func (c Costs) Check() error {
 func (c Costs) Choose(reads float64, posts []float64, pull []bool) Choice {
 	pull = pull[:len(posts)]
 	reads = rate(reads)
-	if reads == 0 {
+	if !(reads > c.Dormant) {
 		return fill(pull, PullAll)
 	}
 

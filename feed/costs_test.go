@@ -97,13 +97,13 @@ func TestChooseIsCheapest(t *testing.T) {
 // plain ways and than all mixes by a threshold on the rate.
 func TestChooseManyAuthors(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	posts, pull, mix := make([]float64, 1000), make([]bool, 1000), make([]bool, 1000)
+	posts, pull, mix := make([]float64, 200), make([]bool, 200), make([]bool, 200)
 	for _, c := range costsToTry {
 		for _, reads := range []float64{0.001, 0.1, 1, 10, 1000} {
 			for i := range posts {
 				posts[i] = math.Exp(3 * rng.NormFloat64())
 			}
-			for _, c.MaxPull = range []int{0, 1, 100, 1000} {
+			for _, c.MaxPull = range []int{0, 1, 20, 200} {
 				choice := c.Choose(reads, posts, pull)
 				got := c.PerHour(choice, reads, posts, pull)
 				best := c.PerHour(feed.PushAll, reads, posts, nil)
@@ -131,6 +131,8 @@ func TestChooseEdges(t *testing.T) {
 	mixer := feed.Costs{Push: 100, Pull: 1, PullAuthor: 50}
 	few := mixer
 	few.MaxPull = 2
+	seldom := few
+	seldom.Dormant = 0.01
 	for _, tt := range []struct {
 		name  string
 		costs feed.Costs
@@ -141,12 +143,15 @@ func TestChooseEdges(t *testing.T) {
 	}{
 		{"dormant", mixer, 0, []float64{1, 2}, feed.PullAll, []bool{true, true}},
 		{"dormant beyond MaxPull", few, 0, []float64{1, 2, 3}, feed.PullAll, []bool{true, true, true}},
+		{"left long ago", seldom, 0.01, []float64{1, 2, 3}, feed.PullAll, []bool{true, true, true}},
+		{"comes now and then", seldom, 0.011, []float64{1, 2, 3}, feed.PerAuthor, []bool{false, true, true}},
 		{"reads not a number", mixer, nan, []float64{1}, feed.PullAll, []bool{true}},
 		{"reads negative", mixer, -1, []float64{1}, feed.PullAll, []bool{true}},
 		{"reads infinite", mixer, inf, []float64{1}, feed.PushAll, []bool{false}},
 		{"nobody followed", mixer, 1, nil, feed.PushAll, nil},
 		{"nobody posts", mixer, 1, []float64{0, 0}, feed.PushAll, []bool{false, false}},
 		{"posts are none", mixer, 1, []float64{nan, -1}, feed.PushAll, []bool{false, false}},
+		{"some posts are none", mixer, 1, []float64{nan, 9, -50}, feed.PerAuthor, []bool{false, true, false}},
 		{"posts infinite", mixer, 1, []float64{inf, 0}, feed.PerAuthor, []bool{true, false}},
 		{"mixed", mixer, 1, []float64{0.1, 9, 0.4}, feed.PerAuthor, []bool{false, true, false}},
 		{"ties by place", few, 1, []float64{9, 9, 0.1, 9}, feed.PerAuthor, []bool{true, true, false, false}},
@@ -199,6 +204,8 @@ func TestCostsCheck(t *testing.T) {
 		{Push: 1, Pull: math.NaN()},
 		{Push: 1, PullAuthor: math.Inf(1)},
 		{Push: 1, MaxPull: -1},
+		{Push: 1, Dormant: -1},
+		{Push: 1, Dormant: math.NaN()},
 	} {
 		if c.Check() == nil {
 			t.Errorf("%+v passes", c)

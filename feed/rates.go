@@ -103,8 +103,8 @@ const (
 	rateNeighbours = 8
 )
 
-// NewRates begins to watch at since; after a restart that is what [Rates.Since]
-// was when the counters were saved.
+// NewRates begins to watch at since. After a restart that is what [Rates.Since]
+// was when the counters were saved; the time in between counts as silence.
 func NewRates(since time.Time, o RatesOptions) *Rates {
 	if o.HalfLife <= 0 {
 		o.HalfLife = 24 * time.Hour

@@ -154,7 +154,7 @@ func TestDeterministic(t *testing.T) {
 func TestRates(t *testing.T) {
 	for _, mix := range load.Mixes() {
 		t.Run(mix.Name, func(t *testing.T) {
-			n := network(t, load.Options{Users: 20_000, Follows: 5, Seed: 5, Mix: mix})
+			n := network(t, load.Options{Users: 10_000, Follows: 5, Seed: 5, Mix: mix})
 			var posts, reads, received float64
 			dormant := 0
 			rates := make([]float64, n.Users())
