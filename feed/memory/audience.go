@@ -36,7 +36,8 @@ type audienceStripe struct {
 type audience struct {
 	generation uint64 // of the timelines; those of an earlier one are gone
 	readers    []handle
-	vain       int // deliveries since the list was made
+	kept       int // how many were found to be wanted when the list was made
+	vain       int // deliveries since then
 }
 
 // handle names a timeline in four bytes: its shard, its slot there, and which of
@@ -71,8 +72,7 @@ func newAudiences(wants func(h handle, author freshet.ID, generation uint64) boo
 func (a *audiences) stripe(author freshet.ID) *audienceStripe { return &a.stripes[mix(author)>>58] }
 
 // enter adds the timeline of a generation to the audience of an author. It must
-// be there: a list that would have to grow is first made anew of those who are
-// wanted.
+// be there: a list that has doubled is made anew of those who are wanted.
 func (a *audiences) enter(h handle, generation uint64, author freshet.ID) {
 	s := a.stripe(author)
 	s.mu.Lock()
@@ -88,7 +88,11 @@ func (a *audiences) enter(h handle, generation uint64, author freshet.ID) {
 		*x = audience{generation: generation}
 	}
 	if n := len(x.readers); n == cap(x.readers) && n >= smallAudience {
-		x.readers, x.vain = a.wanted(author, x), 0
+		if n >= 2*x.kept {
+			a.renew(author, x)
+		} else {
+			x.readers = roomy(x.readers)
+		}
 	}
 	x.readers = append(x.readers, h)
 }
@@ -121,16 +125,20 @@ func (a *audiences) inVain(author freshet.ID, n int) {
 	if x.vain += n; x.vain*4 < len(x.readers) {
 		return
 	}
-	if x.readers, x.vain = a.wanted(author, x), 0; len(x.readers) == 0 {
+	if a.renew(author, x); x.kept == 0 {
 		delete(s.of, author)
 	}
 }
 
-// wanted gives those of the readers who want an author's posts, with room for an
-// eighth more.
-func (a *audiences) wanted(author freshet.ID, x *audience) []handle {
+// renew leaves those readers who want an author's posts.
+func (a *audiences) renew(author freshet.ID, x *audience) {
 	kept := slices.DeleteFunc(slices.Clone(x.readers), func(h handle) bool { return !a.wants(h, author, x.generation) })
-	return append(make([]handle, 0, len(kept)+len(kept)/8+1), kept...)
+	x.readers, x.kept, x.vain = roomy(kept), len(kept), 0
+}
+
+// roomy gives a copy with room for an eighth more.
+func roomy(readers []handle) []handle {
+	return append(make([]handle, 0, len(readers)+len(readers)/8+1), readers...)
 }
 
 // size is how many entries there are.

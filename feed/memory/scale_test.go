@@ -54,7 +54,8 @@ func (c *crowd) gives(random *rand.Rand, author freshet.ID, readers, count int) 
 
 func (c *crowd) Relations(_ context.Context, reader freshet.ID) (*freshet.Relations, error) {
 	if large := c.large[reader]; len(large) > 0 {
-		return &freshet.Relations{Following: slices.Compact(slices.Sorted(slices.Values(large))), Hidden: c.relations.Hidden}, nil
+		following := slices.Concat(c.relations.Following, slices.Sorted(slices.Values(large))) // these have higher ids
+		return &freshet.Relations{Following: slices.Compact(following), Hidden: c.relations.Hidden}, nil
 	}
 	return &c.relations, nil
 }
@@ -119,8 +120,8 @@ func TestEntryMemory(t *testing.T) {
 	}
 	got := float64(bytes) / float64(entries)
 	t.Logf("%.2f bytes per entry", got)
-	if got > 5 {
-		t.Errorf("an entry takes %.2f bytes, want at most 5", got)
+	if got > 5.5 { // 5.0 as measured
+		t.Errorf("an entry takes %.2f bytes, want at most 5.5", got)
 	}
 }
 
