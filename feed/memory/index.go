@@ -19,9 +19,21 @@ type index struct {
 
 const indexMin = 16
 
-// tag is what an index knows of an id. The six bits above it choose a shard or
-// a part of the post table.
-func tag(id freshet.ID) uint32 { return uint32(mix(id) >> (64 - shardBits - 32)) }
+// tag is what an index knows of an id. The bits above it choose a shard or a
+// part of the post table.
+func tag(id freshet.ID) uint32 { return uint32(mix(id) >> (64 - max(shardBits, partBits) - 32)) }
+
+// word is what is in a tag's own place.
+func (x *index) word(tag uint32) uint64 { return x.words[tag>>x.shift] }
+
+// at gives the first number under a tag, whose own place has a word.
+func (x *index) at(tag uint32, word uint64) (number uint32) {
+	if word == 0 || uint32(word>>32) == tag {
+		return uint32(word)
+	}
+	number, _ = x.first(tag)
+	return number
+}
 
 // first gives the first number under a tag and the place to look on from; 0: none.
 func (x *index) first(tag uint32) (number uint32, next int) {

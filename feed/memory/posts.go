@@ -20,7 +20,7 @@ type posts struct {
 	chunks []*chunk // by ordinal; one that is there never moves
 
 	mu     sync.Mutex // guards everything below, and the chunks' writes
-	parts  [shardCount]index
+	parts  [1 << partBits]index
 	cursor ordinal         // the last one given in this cycle
 	used   int             // ordinals in use in this cycle
 	goal   int             // of used: then a sweep begins
@@ -29,6 +29,7 @@ type posts struct {
 }
 
 const (
+	partBits  = 6 // so that growing an index is soon done
 	chunkBits = 12
 	chunkSize = 1 << chunkBits
 	firstGoal = 1 << 16
@@ -120,7 +121,7 @@ func (p *posts) intern(post freshet.PostRef) ordinal {
 	return o
 }
 
-func (p *posts) part(id freshet.ID) *index { return &p.parts[mix(id)>>(64-shardBits)] }
+func (p *posts) part(id freshet.ID) *index { return &p.parts[mix(id)>>(64-partBits)] }
 
 // free gives the next ordinal that is not in use, and forgets its post.
 func (p *posts) free() ordinal {

@@ -16,20 +16,21 @@ type shard struct {
 	posts *posts
 	bound int
 
-	readers index // slots
-	pages   []*[pageSize]timeline
-	slots   uint32   // ever given
-	free    []uint32 // slots to give again
-	ends    timeline // slot 0: newer is the least, older the most recently read: a ring
+	readers index        // slots
+	pages   [][]timeline // of pageSize: a pointer to an array would be looked at for being nil, far from the slot
+	slots   uint32       // ever given
+	free    []uint32     // slots to give again
+	ends    timeline     // slot 0: newer is the least, older the most recently read: a ring
 
-	_ [64]byte // shards are neighbours in memory; their locks are not
+	touched ordinal  // a sum of no meaning, without which look would ask for nothing
+	_       [64]byte // shards are neighbours in memory; their locks are not
 }
 
 const (
-	shardBits  = 6
+	shardBits  = 4 // so few that a chunk of a fan-out has many readers in each
 	shardCount = 1 << shardBits
 
-	pageBits = 7
+	pageBits = 9
 	pageSize = 1 << pageBits
 )
 
@@ -112,15 +113,49 @@ const unreadLengths = 16
 func (h *shard) deliver(readers []handle, post ordinal, ref freshet.PostRef, generation uint64, length int) (entered, vain int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, reader := range readers {
-		t := h.timeline(reader)
-		if !t.wants(ref.Author, generation) {
-			vain++
-		} else if h.enter(t, post, ref.ID, length) {
-			entered++
+	var window [64]*timeline
+	for len(readers) > 0 {
+		part := readers[:min(len(readers), len(window))]
+		readers = readers[len(part):]
+		found := h.look(part, &window)
+		vain += len(part) - found
+		for _, t := range window[:found] {
+			if !t.wants(ref.Author, generation) {
+				vain++
+			} else if h.enter(t, post, ref.ID, length) {
+				entered++
+			}
 		}
 	}
 	return entered, vain
+}
+
+// look finds what at most as many handles name as the window has places, and
+// gives how many timelines there are.
+//
+// Memory is what that and the deliveries wait for, so it asks for that of many
+// readers at once: the timelines, then where each will write, in loops so short
+// that the processor has many of their turns under way.
+func (h *shard) look(readers []handle, window *[64]*timeline) (found int) {
+	for _, name := range readers {
+		if t := h.timeline(name); t != nil {
+			window[found] = t
+			found++
+		}
+	}
+	var tops [len(window)]*ordinal
+	for i, t := range window[:found] {
+		tops[i] = &h.touched
+		if len(t.ring) > 0 {
+			tops[i] = &t.ring[t.at(t.count)]
+		}
+	}
+	touched := h.touched
+	for _, top := range tops[:found] {
+		touched += *top
+	}
+	h.touched = touched
+	return found
 }
 
 // deliverTo enters a post into the timeline of one owner.
@@ -210,7 +245,7 @@ func (h *shard) slot() uint32 {
 	}
 	h.slots++
 	if int(h.slots>>pageBits) >= len(h.pages) {
-		h.pages = append(h.pages, new([pageSize]timeline))
+		h.pages = append(h.pages, make([]timeline, pageSize))
 	}
 	return h.slots
 }
