@@ -9,6 +9,7 @@ import (
 	"github.com/freshet/freshet/feed"
 	"github.com/freshet/freshet/feed/feedtest"
 	"github.com/freshet/freshet/feed/memory"
+	"github.com/freshet/freshet/position"
 )
 
 // network is a model and an engine on it, with hooks where the engine waits for
@@ -22,6 +23,7 @@ type network struct {
 	afterHome     func() // runs once, when posts were read and are not yet returned
 	afterByAuthor func() // the same of an author's
 	homeErr       error
+	behind        int // how many of a read's newest posts a replica has not got yet
 	relations     func(*freshet.Relations) *freshet.Relations
 }
 
@@ -48,6 +50,13 @@ func newNetwork(t *testing.T, o memory.Options) *network {
 	return n
 }
 
+// lagging makes posts what a replica gives, for who may ask one.
+func (n *network) lagging(ctx context.Context, refs *[]freshet.PostRef) {
+	if !position.ReadingOf(ctx).Latest() {
+		*refs = (*refs)[min(n.behind, len(*refs)):]
+	}
+}
+
 func once(hook *func()) {
 	if f := *hook; f != nil {
 		*hook = nil
@@ -57,6 +66,7 @@ func once(hook *func()) {
 
 func (n *network) Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error) {
 	refs, err := n.Model.Home(ctx, reader, before, limit)
+	n.lagging(ctx, &refs)
 	once(&n.afterHome)
 	if n.homeErr != nil {
 		return nil, n.homeErr
@@ -66,6 +76,7 @@ func (n *network) Home(ctx context.Context, reader, before freshet.ID, limit int
 
 func (n *network) ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error) {
 	refs, err := n.Model.ByAuthor(ctx, author, before, limit)
+	n.lagging(ctx, &refs)
 	once(&n.afterByAuthor)
 	if n.homeErr != nil {
 		return nil, n.homeErr

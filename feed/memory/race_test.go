@@ -8,6 +8,7 @@ import (
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
 	"github.com/freshet/freshet/feed/memory"
+	"github.com/freshet/freshet/position"
 )
 
 func TestFollowDuringBuild(t *testing.T) {
@@ -190,4 +191,23 @@ func TestVoidSparesOthers(t *testing.T) {
 	n.check(carol)
 	n.Void(carol)
 	n.fromMemory(reader)
+}
+
+// A timeline and a ring are built for a reader who may be served by a replica,
+// which has not got the last posts; nobody delivers those again.
+func TestWhatIsKeptIsNotBehind(t *testing.T) {
+	for _, mode := range []feed.Mode{feed.Push, feed.Pull, feed.Hybrid} {
+		t.Run(string(mode), func(t *testing.T) {
+			n := newNetwork(t, memory.Options{Mode: mode, Threshold: 1})
+			n.publishAll(alice, 2)
+			n.behind = 1
+			ctx, _ := position.WithReading(t.Context(), nil)
+			for range 2 { // the second fills the rings of authors who are merged
+				if _, err := n.Page(ctx, feed.Query{Reader: reader, Limit: 3}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.fromMemory(reader)
+		})
+	}
 }

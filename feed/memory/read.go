@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
 )
 
 // read makes a page of what is in flight, the reader's timeline, the rings of
@@ -134,10 +135,12 @@ func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 		e.audiences.enter(name, t.generation, author)
 	}
 	e.audiences.enter(name, t.generation, s.reader)
-	refs, err := e.home(ctx, s.reader, 0, e.o.Length)
+	latest, read := keeping(ctx)
+	refs, err := e.home(latest, s.reader, 0, e.o.Length)
 	if err != nil {
 		return err
 	}
+	read()
 	ended := len(refs) < e.o.Length
 	shard.install(t, refs, ended, e.o.Length)
 	e.posts.help(e.all)
@@ -150,6 +153,16 @@ func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
 		return nil
 	}
 	return e.pull(ctx, s)
+}
+
+// keeping gives a context for reads of the source that are kept: they must see
+// all that was acknowledged, whatever the reader may be content with, because who
+// was acknowledged before them is delivered to nobody again. What it also gives
+// tells the reader's own [position.Reading] of them.
+func keeping(ctx context.Context) (context.Context, func()) {
+	asker := position.ReadingOf(ctx)
+	latest, reading := position.WithLatest(ctx, asker.Need())
+	return latest, func() { asker.Report(nil, reading.High()) }
 }
 
 // pullUnless pulls the rest of a page, unless there was an error before.

@@ -117,10 +117,12 @@ func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uin
 	}
 	defer h.abandon(t)
 	e.pulled.Add(1)
-	refs, err := e.o.Source.ByAuthor(ctx, author, 0, e.o.Ring)
+	latest, read := keeping(ctx)
+	refs, err := e.o.Source.ByAuthor(latest, author, 0, e.o.Ring)
 	if err != nil {
 		return false, err
 	}
+	read()
 	h.install(t, refs, len(refs) < e.o.Ring, e.o.Ring)
 	e.posts.help(e.all)
 	return true, nil
