@@ -35,7 +35,7 @@ type Options struct {
 	Now   func() time.Time // default time.Now
 
 	// Posts bounds the different posts in all timelines and rings, at most 38 bytes
-	// each. By default there is one for every 16 entries of full timelines and one
+	// each. By default there is one for every 4 entries of full timelines and one
 	// for each of full rings, and no fewer than 65,536.
 	Posts int
 }
@@ -62,7 +62,7 @@ func (o Options) withDefaults() Options {
 	if o.Rings == 0 {
 		o.Rings = 100_000
 	}
-	def(&o.Posts, max(o.Readers*o.Length/16+max(0, o.Rings)*o.Ring, 65_536))
+	def(&o.Posts, max(o.Readers*o.Length/4+max(0, o.Rings)*o.Ring, 65_536))
 	o.Posts = min(o.Posts, 1<<30)
 	if o.Mode == "" {
 		o.Mode = feed.Push

@@ -48,8 +48,12 @@ func (e *Engine) read(ctx context.Context, s *scan) error {
 	}
 }
 
-// merge makes a page of the rings of authors and of the reader's own.
+// merge makes a page of the rings of authors and of the reader's own. Who follows
+// a good part of all that may be kept would only drive the rings of others out.
 func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error {
+	if len(authors) > max(coldRings, e.o.Rings/4) {
+		return e.pull(ctx, s)
+	}
 	g := working.Get().(*gathered)
 	defer working.Put(g)
 	for {
