@@ -112,6 +112,24 @@ type (
 		Likes    int64     `json:"likes" doc:"Given in this hour and not taken back since"`
 		Comments int64     `json:"comments" doc:"Written in this hour and not deleted since"`
 	}
+	// FeedReason says why a post is in your home feed, or is not.
+	FeedReason struct {
+		PostID   freshet.ID `json:"post_id"`
+		AuthorID freshet.ID `json:"author_id"`
+		InFeed   bool       `json:"in_feed"`
+		Relation string     `json:"relation" enum:"self,following,hidden,none" doc:"What the author is to you; hidden: muted"`
+		Mode     string     `json:"mode" enum:"push,pull,hybrid,adaptive"`
+		Edge     string     `json:"edge,omitempty" enum:"push,merge" doc:"Whether this author's posts come into your timeline once they are written, or are merged when you read"`
+		Found    string     `json:"found,omitempty" enum:"in_flight,timeline,ring,store" doc:"Where the next page finds it"`
+		Cost     *FeedCost  `json:"cost,omitempty" doc:"In the mode adaptive"`
+	}
+	// FeedCost is what one author costs in your feed, pushed or merged, by the estimated rates.
+	FeedCost struct {
+		Reads float64 `json:"reads_per_hour" doc:"First pages that you read"`
+		Posts float64 `json:"posts_per_hour" doc:"Posts of the author"`
+		Push  float64 `json:"push_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
+		Merge float64 `json:"merge_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
+	}
 	// Session is one sign-in.
 	Session struct {
 		ID        freshet.ID `json:"id"`

@@ -89,7 +89,7 @@ func TestAPIContractRoutes(t *testing.T) {
 		"GET /v1/users/{id}/followers", "GET /v1/users/{id}/following", "GET /v1/users/{id}/posts",
 		"POST /v1/posts", "POST /v1/batch", "GET /v1/posts/{id}", "PATCH /v1/posts/{id}", "DELETE /v1/posts/{id}",
 		"PUT /v1/posts/{id}/like", "DELETE /v1/posts/{id}/like", "POST /v1/posts/{id}/comments", "GET /v1/posts/{id}/comments",
-		"DELETE /v1/comments/{id}", "GET /v1/feed", "GET /v1/posts/{id}/stats",
+		"DELETE /v1/comments/{id}", "GET /v1/feed", "GET /v1/feed/explain", "GET /v1/posts/{id}/stats",
 		"GET /v1/admin/caches", "GET /v1/admin/caches/{space}/{key}", "DELETE /v1/admin/caches/{space}/{key}",
 		"DELETE /v1/admin/caches/{space}", "POST /v1/admin/caches/purge",
 	} {

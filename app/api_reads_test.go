@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,15 +175,16 @@ func sameJSON(a []byte, b string) bool {
 	return fmt.Sprint(x) == fmt.Sprint(y)
 }
 
-// TestAPIFeedIsByteEqualInBothModes reads the same data, in the same folder, in
-// push and in pull mode.
-func TestAPIFeedIsByteEqualInBothModes(t *testing.T) {
+// TestAPIFeedIsByteEqualInEveryMode reads the same data, in the same folder, in
+// each mode.
+func TestAPIFeedIsByteEqualInEveryMode(t *testing.T) {
 	folder := t.TempDir()
 	var token string
 	pages := make(map[string][]string)
-	for _, mode := range []string{"push", "pull"} {
+	modes := []string{"push", "pull", "hybrid", "adaptive"}
+	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			n := startAPI(t, func(c *config.Config) { c.Data, c.Feed.Mode = folder, mode })
+			n := startAPI(t, func(c *config.Config) { c.Data, c.Feed.Mode, c.Feed.Threshold = folder, mode, 2 })
 			if token == "" {
 				token = n.reader(t)
 				for i := range 5 {
@@ -201,14 +203,46 @@ func TestAPIFeedIsByteEqualInBothModes(t *testing.T) {
 			}
 		})
 	}
-	if len(pages["push"]) != 7 || len(pages["pull"]) != len(pages["push"]) {
-		t.Fatalf("%d pages pushed, %d pulled", len(pages["push"]), len(pages["pull"]))
+	if len(pages["push"]) != 7 {
+		t.Fatalf("%d pages, want 7", len(pages["push"]))
 	}
-	for i := range pages["push"] {
-		if pages["push"][i] != pages["pull"][i] {
-			t.Errorf("page %d\npush %s\npull %s", i, pages["push"][i], pages["pull"][i])
+	for _, mode := range modes[1:] {
+		if !slices.Equal(pages["push"], pages[mode]) {
+			t.Errorf("pages differ:\npush %s\n%s %s", pages["push"], mode, pages[mode])
 		}
 	}
+}
+
+func TestAPIExplainsTheFeed(t *testing.T) {
+	n := startAPI(t, nil)
+	ada, bob, eve := n.person(t, "ada"), n.person(t, "bob"), n.person(t, "eve")
+	n.ask(t, "PUT", "/v1/users/"+bob.id.String()+"/follow", "", as(ada.token)).wants(t, 204)
+	n.ask(t, "GET", "/v1/feed", "", as(ada.token)).wants(t, 200)
+	post := func(p person) string {
+		return n.ask(t, "POST", "/v1/posts", `{"text":"hello"}`, as(p.token)).wants(t, 201).field("id")
+	}
+	explain := func(id string) *reply {
+		return n.ask(t, "GET", "/v1/feed/explain?post_id="+id, "", as(ada.token)).wants(t, 200)
+	}
+	followed, own, strange := post(bob), post(ada), post(eve)
+	for id, want := range map[string]string{followed: "following", own: "self", strange: "none"} {
+		x := explain(id)
+		inFeed := fmt.Sprint(want != "none")
+		if x.field("relation") != want || x.field("in_feed") != inFeed || x.field("mode") != "adaptive" {
+			t.Errorf("of %s: %s", want, x.body)
+		}
+	}
+	if x := explain(followed); x.field("edge") != "push" || x.field("found") == "(absent)" || x.field("cost.reads_per_hour") == "(absent)" {
+		t.Errorf("a post that is delivered: %s", x.body)
+	}
+	n.ask(t, "PUT", "/v1/users/"+bob.id.String()+"/mute", "", as(ada.token)).wants(t, 204)
+	if x := explain(followed); x.field("relation") != "hidden" || x.field("in_feed") != "false" || x.field("edge") != "(absent)" {
+		t.Errorf("a post of who is muted: %s", x.body)
+	}
+	n.ask(t, "DELETE", "/v1/posts/"+followed, "", as(bob.token)).wants(t, 204)
+	n.ask(t, "GET", "/v1/feed/explain?post_id="+followed, "", as(ada.token)).wants(t, 404)
+	n.ask(t, "GET", "/v1/feed/explain", "", as(ada.token)).wants(t, 400)
+	n.ask(t, "GET", "/v1/feed/explain?post_id="+own, "").wants(t, 401)
 }
 
 func TestAPIUserShapes(t *testing.T) {

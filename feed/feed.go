@@ -116,6 +116,56 @@ type Engine interface {
 	Stats() Stats
 }
 
+// Explainer is an [Engine] that can tell why a post is in a feed or is not.
+type Explainer interface {
+	Explain(ctx context.Context, reader freshet.ID, post freshet.PostRef) (Explanation, error)
+}
+
+// Explanation says how a post that the reader may see comes into the reader's feed.
+type Explanation struct {
+	InFeed   bool
+	Relation Relation
+	Edge     Edge  // empty: not in the feed
+	Found    Place // where the next page finds it; empty: not in the feed
+
+	// In mode Adaptive: how many pages an hour the reader reads and posts an hour the
+	// author writes, as estimated, and what follows for this pair alone, in
+	// nanoseconds of CPU an hour. The plan is made for all of a reader's authors.
+	Reads, Posts        float64
+	PushCost, MergeCost float64
+}
+
+// Relation is what an author is to a reader.
+type Relation string
+
+// The relations.
+const (
+	Self     Relation = "self"
+	Followed Relation = "following"
+	Hidden   Relation = "hidden" // muted, or blocked either way
+	Stranger Relation = "none"
+)
+
+// Edge says when an author's posts come to a reader.
+type Edge string
+
+// The edges.
+const (
+	Pushed Edge = "push"  // into the timeline, once they are written
+	Merged Edge = "merge" // when the feed is read
+)
+
+// Place is where a post is found.
+type Place string
+
+// The places.
+const (
+	InFlight   Place = "in_flight" // its fan-out has not ended
+	InTimeline Place = "timeline"
+	InRing     Place = "ring" // among the newest of its author, in memory
+	InStore    Place = "store"
+)
+
 // Stats are gauges and counters of an [Engine] since it started.
 type Stats struct {
 	Timelines  int   // readers whose timeline is in memory
