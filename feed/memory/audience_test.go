@@ -99,3 +99,14 @@ func TestAFanOutToManyEndsDeliveries(t *testing.T) {
 		n.fromMemory(r)
 	}
 }
+
+// The build has entered audiences, and then its timeline is dropped.
+func TestADroppedBuildGetsNothing(t *testing.T) {
+	n := newNetwork(t, memory.Options{})
+	n.afterHome = func() {
+		n.Void(reader)
+		n.delivers(alice, 1, 0)
+	}
+	n.page(feed.Query{Reader: reader, Limit: 10})
+	n.check(reader)
+}
