@@ -169,6 +169,7 @@ func TestSourceFails(t *testing.T) {
 		}
 		n.homeErr = nil
 		n.check(reader)
+		n.fromMemory(reader)
 	})
 }
 

@@ -108,3 +108,17 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 		t.Errorf("holds %d timelines and %d entries, want 100 of up to 8", s.Timelines, s.Entries)
 	}
 }
+
+// What rings hold stays in the table, too.
+func TestPostTableIsSweptOfWhatRingsLost(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull, Posts: 20, Ring: 6})
+	n.check(reader)
+	for range 60 {
+		n.publishAll(bob, 1)
+		n.check(reader)
+	}
+	n.fromMemory(alice)
+	if s := n.Stats(); s.Voided != 0 {
+		t.Errorf("dropped everything %d times, want never", s.Voided)
+	}
+}

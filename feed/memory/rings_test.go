@@ -137,6 +137,10 @@ func TestManyColdRings(t *testing.T) {
 		n.Model.Post(100+i, "old")
 		n.Model.Post(100+i, "older")
 	}
+	n.page(feed.Query{Reader: carol, Limit: 3})
+	if pulled := n.Stats().Pulled; pulled != 17 {
+		t.Errorf("a page of 100 cold rings read the source %d times, want 16 for rings and once for the rest", pulled)
+	}
 	n.check(carol)
 	n.fromMemory(carol)
 	n.publishAll(100, 80) // more than a ring keeps
@@ -163,5 +167,64 @@ func TestAudiencesAreBounded(t *testing.T) {
 	n.check(reader)
 	if got := n.Stats().Delivered; got > 40+40 {
 		t.Errorf("%d deliveries", got)
+	}
+}
+
+// The newest posts of the authors whose turn is first are gone: what shows is another's.
+func TestOfManyAuthorsTheNewestAreMergedFirst(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull})
+	n.Follow(reader, carol)
+	n.check(reader)
+	n.publish(carol)
+	for _, post := range []freshet.PostRef{n.publish(alice), n.publish(bob)} {
+		n.delete(post.ID)
+	}
+	n.fromMemory(reader)
+}
+
+// A page looks at two posts of an author, both of which are gone, before another's older one.
+func TestAnAuthorWithMorePostsThanAPage(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull})
+	n.check(reader)
+	n.publish(alice)
+	for _, post := range []freshet.PostRef{n.publish(alice), n.publish(alice)} {
+		n.delete(post.ID)
+	}
+	n.fromMemory(reader)
+}
+
+// An author's ring has lost posts that are newer than all of another's.
+func TestARingLosesItsLowest(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull, Ring: 3})
+	n.check(reader)
+	n.publishAll(alice, 5)
+	n.check(reader)
+}
+
+func TestADropDropsRings(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull})
+	n.check(reader)
+	n.VoidAll()
+	if held := n.Stats().Rings; held != 0 {
+		t.Errorf("%d rings are kept", held)
+	}
+}
+
+// A ring that is read is not dropped, however often it is written.
+func TestARingThatIsReadIsKept(t *testing.T) {
+	n := newNetwork(t, memory.Options{Mode: feed.Pull, Ring: 2, Rings: 3})
+	for range 4 {
+		n.page(feed.Query{Reader: reader, Limit: 1})
+		n.publishAll(alice, 31)
+	}
+	if held := n.Stats().Rings; held != 3 {
+		t.Errorf("%d rings are kept, want those of three authors", held)
+	}
+	n.Follow(carol, alice)
+	n.page(feed.Query{Reader: carol, Limit: 1}) // for hers that of the reader or of bob goes
+	pulled := n.Stats().Pulled
+	n.page(feed.Query{Reader: alice, Limit: 1})
+	if got := n.Stats().Pulled; got != pulled {
+		t.Error("the ring that was read last was dropped")
 	}
 }

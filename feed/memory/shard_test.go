@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed"
+	"github.com/freshet/freshet/feed/feedtest"
 )
 
 // TestTagsCoincide gives timelines to two readers of one tag.
@@ -54,5 +56,34 @@ func TestSlotsAreBounded(t *testing.T) {
 	}
 	if h.slots > 12 {
 		t.Errorf("10 readers took %d slots", h.slots)
+	}
+}
+
+// A build of an ended generation comes late to an audience of the next.
+func TestAnAudienceIsOfOneGeneration(t *testing.T) {
+	a := newAudiences(func(handle, freshet.ID, uint64) bool { return true })
+	const author = 7
+	first, second := newHandle(0, 1, 1), newHandle(0, 2, 1)
+	a.enter(first, 1, author)
+	a.enter(second, 0, author)
+	if of := a.of(author, 1); len(of) != 1 || of[0] != first {
+		t.Errorf("the audience is %v, want %v alone", of, first)
+	}
+}
+
+// A read that began before everything was dropped fills a ring after, which posts
+// since then do not enter.
+func TestARingOfAnEndedGenerationIsNotRead(t *testing.T) {
+	var store feedtest.Model
+	e := New(Options{Mode: feed.Pull, Source: &store, Graph: &store})
+	const author = 7
+	e.VoidAll()
+	if ok, err := e.fillRing(t.Context(), author, 0); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	post := freshet.PostRef{ID: store.Post(author, "new"), Author: author}
+	e.Publish(post)
+	if page, err := e.Page(t.Context(), feed.Query{Reader: author, Limit: 1}); err != nil || len(page.Refs) != 1 {
+		t.Errorf("the page is %v (%v), want %v", page, err, post)
 	}
 }
