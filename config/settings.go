@@ -56,7 +56,7 @@ type Feed struct {
 	TimelinesMax   int    `key:"timelines_max" default:"100000" min:"1" max:"10000000" help:"Readers whose timelines are kept in memory; the one unread for longest leaves first, and is rebuilt by its next read."`
 	InflightMax    int    `key:"inflight_max" default:"10000" min:"1" max:"1000000" help:"Posts that may await their fan-out; every read consults them."`
 	RingsMax       int    `key:"rings_max" default:"100000" min:"1" max:"10000000" help:"Authors whose newest posts are kept in memory for those who gather them; the one unread for longest leaves first. Several processes keep none."`
-	FanoutChunk    int    `key:"fanout_chunk" default:"1000" min:"1" max:"100000" help:"Followers served by one resumable step of a fan-out."`
+	FanoutChunk    int    `key:"fanout_chunk" default:"1000" min:"1" max:"100000" help:"Readers served by one step of a fan-out; between two it may end."`
 }
 
 // Cache says where caches keep what they hold, and holds a policy for each space.

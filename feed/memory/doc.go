@@ -22,8 +22,7 @@
 // Nothing is acknowledged before it is in flight and in the ring, and nothing
 // lands before it was delivered: who no longer finds a post in flight finds it in
 // the timeline, or in the ring if the plan of the timeline says that the author is
-// merged. A plan comes with the timeline, under one lock; a part of a timeline
-// that was filled by another plan than the part before it is not used.
+// merged. A plan comes with each part of a timeline, under one lock.
 //
 // The audience of an author is those who have a timeline and do not merge the
 // author. A build enters its reader there before it reads the store (audience.go),

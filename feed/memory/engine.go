@@ -21,7 +21,7 @@ type Options struct {
 	Length     int // posts that a timeline holds, 4 bytes each; default 800
 	Readers    int // timelines at most, the least recently read goes first; default 100,000
 	InFlight   int // posts whose fan-out has not ended; default 10,000
-	Chunk      int // followers between two checkpoints of a fan-out; default 1,000
+	Chunk      int // readers between two looks at whether a fan-out is to go on; default 1,000
 	Tombstones int // deleted posts remembered; default 65,536
 
 	// Rings is how many authors' newest posts are kept for those who merge them at

@@ -23,18 +23,6 @@ const indexMin = 16
 // part of the post table.
 func tag(id freshet.ID) uint32 { return uint32(mix(id) >> (64 - max(shardBits, partBits) - 32)) }
 
-// word is what is in a tag's own place.
-func (x *index) word(tag uint32) uint64 { return x.words[tag>>x.shift] }
-
-// at gives the first number under a tag, whose own place has a word.
-func (x *index) at(tag uint32, word uint64) (number uint32) {
-	if word == 0 || uint32(word>>32) == tag {
-		return uint32(word)
-	}
-	number, _ = x.first(tag)
-	return number
-}
-
 // first gives the first number under a tag and the place to look on from; 0: none.
 func (x *index) first(tag uint32) (number uint32, next int) {
 	if len(x.words) == 0 {

@@ -17,20 +17,19 @@ func (e *Engine) read(ctx context.Context, s *scan) error {
 	g := working.Get().(*gathered)
 	defer working.Put(g)
 	var part [64]freshet.PostRef
-	for first := (*plan)(nil); ; {
+	for first := true; ; first = false {
 		n, floor, by, t := e.shard(s.reader).read(s, &e.generation, part[:])
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n >= 0 && first == nil && e.drifted(s.reader, by):
+		case n >= 0 && first && e.drifted(s.reader, by):
 			e.Void(s.reader)
 			continue // builds it by another plan
 		case n >= 0 && by != nil && by.all:
 			return e.merge(ctx, s, s.relations.Following)
-		case n < 0, first != nil && first != by: // gone; or filled by another plan than what was read of it
+		case n < 0:
 			return e.pull(ctx, s)
 		}
-		first = by
 		g.begin(flying)
 		if n == len(part) {
 			g.until(part[n-1].ID, false)

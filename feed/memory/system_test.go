@@ -252,7 +252,7 @@ func (s *system) delay() int64 {
 	return s.random.Int64N(int64(100 * time.Microsecond))
 }
 
-// TestStreams holds both modes, in comfort and at every bound, to the model.
+// TestStreams holds every mode, in comfort and at every bound, to the model.
 func TestStreams(t *testing.T) {
 	checks := 100
 	if testing.Short() {
