@@ -59,7 +59,10 @@ func (h handle) shard() int   { return int(h >> (handleSlots + handleTurns)) }
 func (h handle) slot() uint32 { return uint32(h) % maxReaders }
 func (h handle) turn() uint8  { return uint8(h >> handleSlots % (1 << handleTurns)) }
 
-const smallAudience = 16
+const (
+	smallAudience = 16
+	tidyLooks     = 4
+)
 
 func newAudiences(wants func(h handle, author freshet.ID, generation uint64) bool) *audiences {
 	a := &audiences{wants: wants}
@@ -80,6 +83,7 @@ func (a *audiences) enter(h handle, generation uint64, author freshet.ID) {
 	x := s.of[author]
 	switch {
 	case x == nil:
+		a.tidy(s, generation)
 		x = &audience{generation: generation}
 		s.of[author] = x
 	case x.generation > generation:
@@ -95,6 +99,38 @@ func (a *audiences) enter(h handle, generation uint64, author freshet.ID) {
 		}
 	}
 	x.readers = append(x.readers, h)
+}
+
+// tidy looks at a few of the audiences, whichever the map gives first, and takes
+// out those whose readers have all gone. As it is done for each that is made, those
+// that are there for nothing stay few.
+func (a *audiences) tidy(s *audienceStripe, generation uint64) {
+	looked := 0
+	for author, x := range s.of {
+		if looked++; looked > tidyLooks {
+			return
+		}
+		if x.generation == generation && len(x.readers) <= 4*smallAudience {
+			a.renew(author, x)
+		}
+		if x.generation < generation || x.generation == generation && len(x.readers) == 0 {
+			delete(s.of, author)
+		}
+	}
+}
+
+// forget takes out the audiences of generations before one.
+func (a *audiences) forget(generation uint64) {
+	for i := range a.stripes {
+		s := &a.stripes[i]
+		s.mu.Lock()
+		for author, x := range s.of {
+			if x.generation < generation {
+				delete(s.of, author)
+			}
+		}
+		s.mu.Unlock()
+	}
 }
 
 // of gives the timelines of a generation to which an author's posts go, as of

@@ -27,7 +27,9 @@ type Options struct {
 	// Rings is how many authors' newest posts are kept for those who merge them at
 	// read time, the least recently read go first; Ring is how many of each. Default
 	// 100,000 and 64. Negative in mode Pull: none, and every page is the source's.
-	// That is for several processes, which do not hear of each other's posts.
+	// That is for several processes, which do not hear of each other's posts, and
+	// for a store that may commit a post whose writer hears nothing: what nobody
+	// publishes and no fan-out names enters no ring.
 	Rings, Ring int
 	Threshold   int // followers from which mode Hybrid does not push; default 10,000
 
@@ -197,6 +199,7 @@ func (e *Engine) VoidAll() {
 	for i := range e.all {
 		e.all[i].clear()
 	}
+	e.audiences.forget(e.generation.Load())
 }
 
 // Stats tells what the engine holds.

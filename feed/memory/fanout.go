@@ -30,6 +30,9 @@ func (e *Engine) deliver(ctx context.Context, post freshet.PostRef) error {
 	if err != nil || !alive {
 		return err
 	}
+	if len(e.rings) > 0 {
+		e.enterRing(post) // its writer may not have heard that it was committed, and then publishes nothing
+	}
 	o, ok := e.pin(post)
 	if !ok {
 		return nil // that ended the generation, and with it what could miss the post
@@ -69,7 +72,9 @@ func (e *Engine) alive(ctx context.Context, post freshet.PostRef) (bool, error) 
 	if e.inFlight.has(post) {
 		return true, nil
 	}
-	refs, err := e.home(ctx, post.Author, post.ID+1, 1)
+	latest, read := keeping(ctx)
+	refs, err := e.home(latest, post.Author, post.ID+1, 1)
+	read()
 	return len(refs) == 1 && refs[0].ID == post.ID, err
 }
 

@@ -21,6 +21,7 @@ const coldRings = 16
 type gathered struct {
 	refs  []freshet.PostRef // in no order
 	heads []freshet.PostRef // the newest candidate of each author
+	cold  []freshet.ID      // authors whose rings are not there
 
 	// floor is the lowest id for which refs are complete. Below it there may be more
 	// here; only the source knows if asked is set.
@@ -49,27 +50,27 @@ func (g *gathered) until(floor freshet.ID, ask bool) {
 // Of all authors only those matter whose newest candidate is among the newest
 // limit+1 of such: what the others have lies below all of these.
 func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *gathered) (bool, error) {
-	now, filled := e.generation.Load(), 0
-	g.heads = g.heads[:0]
+	now := e.generation.Load()
+	g.heads, g.cold = g.heads[:0], g.cold[:0]
 	for _, author := range authors {
-		h := e.ring(author)
-		newest, floor, ok := h.head(author, s.last, now)
-		if !ok {
-			if filled++; filled > coldRings {
-				return false, nil
-			}
-			if ok, err := e.fillRing(ctx, author, now); !ok || err != nil {
-				return false, err
-			}
-			if newest, floor, ok = h.head(author, s.last, now); !ok {
-				return false, nil // dropped at once
-			}
+		if !e.head(s, author, now, g) {
+			g.cold = append(g.cold, author)
 		}
-		if newest == 0 {
-			g.until(min(s.last, floor), true)
-		} else {
-			g.heads = append(g.heads, freshet.PostRef{ID: newest, Author: author})
+	}
+	many := len(g.cold) > coldRings
+	if many && e.ring(g.cold[0]).full() {
+		return false, nil // they would only drive others out, and be driven out
+	}
+	for _, author := range g.cold[:min(len(g.cold), coldRings)] {
+		if ok, err := e.fillRing(ctx, author, now); !ok || err != nil {
+			return false, err
 		}
+		if !many && !e.head(s, author, now, g) {
+			return false, nil // dropped at once
+		}
+	}
+	if many {
+		return false, nil
 	}
 	need := s.limit + 1 - len(s.refs)
 	if len(g.heads) > need {
@@ -128,15 +129,27 @@ func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uin
 	return true, nil
 }
 
-// head gives the newest post of a ring below an id (0: none) and down to where
-// the ring is complete.
-func (h *shard) head(author, before freshet.ID, generation uint64) (newest, floor freshet.ID, ok bool) {
+// head notes an author's newest candidate, or from where on there is none. It
+// reports false if the ring is not there.
+func (e *Engine) head(s *scan, author freshet.ID, generation uint64, g *gathered) bool {
 	var one [1]freshet.PostRef
-	n, floor, ok := h.newest(author, before, generation, one[:])
-	if n > 0 {
-		newest = one[0].ID
+	n, floor, ok := e.ring(author).newest(author, s.last, generation, one[:])
+	switch {
+	case !ok:
+		return false
+	case n == 0:
+		g.until(min(s.last, floor), true)
+	default:
+		g.heads = append(g.heads, one[0])
 	}
-	return newest, floor, ok
+	return true
+}
+
+// full reports whether what is opened here drives something out.
+func (h *shard) full() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.readers.used >= h.bound
 }
 
 // newest copies the posts of a ring below an id, newest first.
@@ -152,11 +165,12 @@ func (h *shard) newest(author, before freshet.ID, generation uint64, into []fres
 	return t.below(before, h.posts, into), t.floor(h.posts), true
 }
 
-// openFor opens what is not there, and gives nil if somebody fills it already.
+// openFor opens what is not there, and gives nil if somebody fills it already, or
+// it is of a later generation.
 func (h *shard) openFor(owner freshet.ID, generation uint64) *timeline {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.find(owner); t != nil && t.open && t.generation == generation {
+	if t := h.find(owner); t != nil && (t.open && t.generation == generation || t.generation > generation) {
 		return nil
 	}
 	return h.open(owner, generation)
