@@ -35,7 +35,7 @@ func TestLandingDuringRead(t *testing.T) {
 func TestDropDuringRead(t *testing.T) {
 	rounds := 20_000
 	if testing.Short() {
-		rounds = 5_000
+		rounds = 1_500
 	}
 	s := newStatic(10, 1, 60)
 	e := s.engine(memory.Options{})
