@@ -66,11 +66,10 @@ type Page struct {
 // alike, so that pages are cut at equal places.
 const ScanLimit = 10
 
-// Source is the truth that an engine reads: the follows and posts of the store.
+// Source is the truth that an engine reads: the posts of the store, and how many follow whom.
 type Source interface {
 	Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error)
 	ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error)
-	Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error)
 	// Audience gives how many follow each of users.
 	Audience(ctx context.Context, users []freshet.ID) ([]int64, error)
 }
@@ -100,8 +99,8 @@ type Engine interface {
 	// returned, before any fan-out. It is called once, right after the commit, and
 	// does not wait for a source.
 	Publish(post freshet.PostRef)
-	// FanOut enters a post into its readers' timelines, in chunks of followers,
-	// and ends its being in flight. Doing it twice is harmless, and so is doing it
+	// FanOut enters a post into its readers' timelines, some at a time, and ends
+	// its being in flight. Doing it twice is harmless, and so is doing it
 	// before Publish or after the post was deleted. After an error the post is
 	// still in flight, and FanOut is repeated with the same Progress.
 	FanOut(ctx context.Context, post freshet.PostRef, p Progress) error

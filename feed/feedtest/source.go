@@ -1,7 +1,6 @@
 package feedtest
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -48,20 +47,6 @@ func (m *Model) Audience(ctx context.Context, users []freshet.ID) ([]int64, erro
 		}
 	}
 	return counts, ctx.Err()
-}
-
-// Followers lists who follows a user, the newest follow first.
-func (m *Model) Followers(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var edges []freshet.Edge
-	for e, id := range m.edges {
-		if e.relation == follows && e.to == user && (before <= 0 || id < before) {
-			edges = append(edges, freshet.Edge{ID: id, User: e.from})
-		}
-	}
-	slices.SortFunc(edges, func(a, b freshet.Edge) int { return cmp.Compare(b.ID, a.ID) })
-	return edges[:min(len(edges), limit)], ctx.Err()
 }
 
 // Relations gives whom a reader follows and hides.

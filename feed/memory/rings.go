@@ -24,7 +24,7 @@ type gathered struct {
 	cold  []freshet.ID      // authors whose rings are not there
 
 	// floor is the lowest id for which refs are complete. Below it there may be more
-	// here; only the source knows if asked is set.
+	// here; only the source knows if ask is set.
 	floor freshet.ID
 	ask   bool
 }

@@ -89,28 +89,8 @@ func TestAnAuthorBecomesLarge(t *testing.T) {
 	}
 }
 
-// So many are delivered to that a fan-out has them merge from now on.
-func TestAFanOutFlips(t *testing.T) {
-	n := newNetwork(t, memory.Options{Mode: feed.Hybrid, Threshold: 3})
-	var readers []freshet.ID
-	for i := range 4 {
-		r := freshet.ID(11 + i)
-		n.Follow(r, bob)
-		n.check(r) // follows bob alone, who is not large yet, or merges him
-		readers = append(readers, r)
-	}
-	sizes := n.Stats().Delivered
-	posts := n.publishAll(bob, 3)
-	if got := n.Stats().Delivered - sizes; got > int64(2*len(posts)) {
-		t.Errorf("%d deliveries of %d posts, want those to two readers at most", got, len(posts))
-	}
-	for _, r := range append(readers, reader) {
-		n.check(r)
-	}
-}
-
-// A timeline is dropped and filled by another plan between two parts of one page.
-func TestAPlanChangesDuringAPage(t *testing.T) {
+// A timeline is dropped as a page begins, and filled by another plan.
+func TestATimelineIsDroppedDuringAPage(t *testing.T) {
 	n := newNetwork(t, memory.Options{Mode: feed.Hybrid, Threshold: 2, Length: 300})
 	n.check(reader)
 	for range 40 {

@@ -82,10 +82,6 @@ func (c *crowd) Audience(_ context.Context, users []freshet.ID) ([]int64, error)
 	return make([]int64, len(users)), nil
 }
 
-func (c *crowd) Followers(context.Context, freshet.ID, freshet.ID, int) ([]freshet.Edge, error) {
-	return nil, nil
-}
-
 func (c *crowd) engine(tb testing.TB, readers int) *memory.Engine {
 	e := memory.New(memory.Options{Source: c, Graph: c, Readers: readers + readers/4})
 	into := make([]freshet.PostRef, 0, 50)

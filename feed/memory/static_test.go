@@ -2,7 +2,6 @@ package memory_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 
 	"github.com/freshet/freshet"
@@ -14,7 +13,7 @@ import (
 // follows the same authors, and each author has the same followers.
 type static struct {
 	relations freshet.Relations
-	followers []freshet.Edge // ids fall
+	followers int
 	posts     []freshet.PostRef
 }
 
@@ -24,9 +23,7 @@ func newStatic(authors, followers, posts int) *static {
 	for i := range authors {
 		s.relations.Following = append(s.relations.Following, author(i))
 	}
-	for i := followers; i > 0; i-- {
-		s.followers = append(s.followers, freshet.Edge{ID: freshet.ID(i), User: follower(i - 1)})
-	}
+	s.followers = followers
 	for i := posts; i > 0; i-- {
 		s.posts = append(s.posts, freshet.PostRef{ID: freshet.ID(i), Author: author(i * 7 % authors)})
 	}
@@ -60,18 +57,9 @@ func (s *static) ByAuthor(_ context.Context, author, before freshet.ID, limit in
 func (s *static) Audience(_ context.Context, users []freshet.ID) ([]int64, error) {
 	sizes := make([]int64, len(users))
 	for i := range sizes {
-		sizes[i] = int64(len(s.followers))
+		sizes[i] = int64(s.followers)
 	}
 	return sizes, nil
-}
-
-func (s *static) Followers(_ context.Context, _, before freshet.ID, limit int) ([]freshet.Edge, error) {
-	at := 0
-	if before > 0 {
-		at, _ = slices.BinarySearchFunc(s.followers, before, func(e freshet.Edge, id freshet.ID) int { return int(id - e.ID) })
-		at++
-	}
-	return s.followers[at:min(len(s.followers), at+limit)], nil
 }
 
 func (s *static) engine(o memory.Options) *memory.Engine {
