@@ -3,6 +3,7 @@ package feed
 import (
 	"errors"
 	"math"
+	"time"
 )
 
 // Costs are what a feed costs on one backend, in nanoseconds of CPU (ours and
@@ -49,6 +50,14 @@ func MemoryCosts() Costs { return Costs{Push: 32, Read: 1_016, Pull: 4_600, Pull
 // client together: pushes pipelined by the hundred, reads one by one. PullAuthor
 // is an estimate from the cost of one command.
 func RedisCosts() Costs { return Costs{Push: 2_600, Read: 9_900, Pull: 10_000, PullAuthor: 3_000} }
+
+// A plan that follows from the rule is made anew when the reader's rate has changed by DriftFactor, looked at every DriftCheck, and
+// every PlanAge in any case, because the authors' rates change too.
+const (
+	DriftCheck  = 10 * time.Minute
+	DriftFactor = 2.0
+	PlanAge     = 6 * time.Hour
+)
 
 // Choice is how one reader's feed is kept.
 type Choice uint8

@@ -72,6 +72,9 @@ type Source interface {
 	ByAuthor(ctx context.Context, author, before freshet.ID, limit int) ([]freshet.PostRef, error)
 	// Audience gives how many follow each of users.
 	Audience(ctx context.Context, users []freshet.ID) ([]int64, error)
+	// Refs gives those of posts that are there, in no particular order. It is asked for
+	// what is about to be shown, by engines that keep ids alone.
+	Refs(ctx context.Context, posts []freshet.ID) ([]freshet.PostRef, error)
 }
 
 // Graph gives a reader's relations as of the last acknowledged change. What it

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
@@ -15,8 +16,26 @@ func (g graph) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relat
 	return g.s.spaces.relations.Get(ctx, reader)
 }
 
-// source is what the feed engine reads of the store.
-type source struct{ store.Store }
+// source is what the feed engine reads of the store, and which posts there are of what the caches know.
+type source struct {
+	store.Store
+	posts *cache.Cache[freshet.ID, *Content]
+}
+
+// Refs gives those of posts that are there. A page shows them next.
+func (s source) Refs(ctx context.Context, posts []freshet.ID) ([]freshet.PostRef, error) {
+	there, found := make([]*Content, len(posts)), make([]bool, len(posts))
+	if err := s.posts.GetInto(ctx, posts, there, found); err != nil {
+		return nil, err
+	}
+	refs := make([]freshet.PostRef, 0, len(posts))
+	for i, p := range there {
+		if found[i] {
+			refs = append(refs, freshet.PostRef{ID: p.ID, Author: p.Author})
+		}
+	}
+	return refs, nil
+}
 
 // Audience gives how many follow each of users, 0 for who is not there.
 func (s source) Audience(ctx context.Context, users []freshet.ID) ([]int64, error) {

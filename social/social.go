@@ -88,7 +88,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{store: o.Store, stack: o.Stack, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
 	s.spaces, s.lists = defineSpaces(o.Stack, o.Store), defineLists(o.Stack, o.Store)
-	s.feed = o.Engine(source{o.Store}, graph{s})
+	s.feed = o.Engine(source{o.Store, s.spaces.posts}, graph{s})
 	return s
 }
 

@@ -36,6 +36,22 @@ func (m *Model) ByAuthor(ctx context.Context, author, before freshet.ID, limit i
 	return refs, ctx.Err()
 }
 
+// Refs gives those of posts that were not deleted.
+func (m *Model) Refs(ctx context.Context, posts []freshet.ID) ([]freshet.PostRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var refs []freshet.PostRef
+	for _, id := range posts {
+		if id < 1 || int(id) > len(m.posts) {
+			continue
+		}
+		if p := m.posts[id-1]; !p.Deleted {
+			refs = append(refs, freshet.PostRef{ID: p.ID, Author: p.Author})
+		}
+	}
+	return refs, ctx.Err()
+}
+
 // Audience counts who follows each of users.
 func (m *Model) Audience(ctx context.Context, users []freshet.ID) ([]int64, error) {
 	m.mu.Lock()

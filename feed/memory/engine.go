@@ -133,22 +133,22 @@ func (e *Engine) Page(ctx context.Context, q feed.Query) (feed.Page, error) {
 	if err != nil {
 		return feed.Page{}, fmt.Errorf("read relations of %s: %w", q.Reader, err)
 	}
-	s := newScan(q, relations, dead)
-	if e.reads != nil && s.fromTop {
+	s := newPage(q, relations, dead)
+	if e.reads != nil && s.FromTop {
 		e.reads.Add(q.Reader, 1, e.o.Now())
 	}
 	switch {
 	case e.o.Mode != feed.Pull:
 		err = e.read(ctx, &s)
 	case len(e.rings) > 0:
-		err = e.merge(ctx, &s, s.relations.Following)
+		err = e.merge(ctx, &s, s.Relations.Following)
 	default:
 		err = e.pull(ctx, &s)
 	}
 	if err != nil {
 		return feed.Page{}, fmt.Errorf("read feed of %s: %w", q.Reader, err)
 	}
-	return s.page(), nil
+	return s.Page(), nil
 }
 
 // Publish makes a committed post part of every read from here on.

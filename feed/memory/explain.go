@@ -6,6 +6,7 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed"
+	"github.com/freshet/freshet/feed/internal/scan"
 )
 
 var _ feed.Explainer = (*Engine)(nil)
@@ -17,7 +18,7 @@ func (e *Engine) Explain(ctx context.Context, reader freshet.ID, post freshet.Po
 		return feed.Explanation{}, fmt.Errorf("read relations of %s: %w", reader, err)
 	}
 	if relations == nil {
-		relations = &nobody
+		relations = &scan.Nobody
 	}
 	x := feed.Explanation{Relation: feed.Stranger, Edge: feed.Merged, Found: feed.InStore}
 	switch {

@@ -111,19 +111,19 @@ func (f *inFlight) clear(during func()) {
 }
 
 // look appends the posts in flight that are candidates of a scan, newest first.
-func (f *inFlight) look(s *scan, into []freshet.PostRef) []freshet.PostRef {
+func (f *inFlight) look(s *page, into []freshet.PostRef) []freshet.PostRef {
 	authors := int(f.authors.Load())
 	if authors == 0 {
 		return into
 	}
-	if authors <= len(s.relations.Following) {
+	if authors <= len(s.Relations.Following) {
 		for i := range f.stripes {
 			into = f.stripes[i].lookAll(s, into)
 		}
 	} else {
-		into = f.lookAt(s, s.reader, into)
-		for _, author := range s.relations.Following {
-			if author != s.reader {
+		into = f.lookAt(s, s.Reader, into)
+		for _, author := range s.Relations.Following {
+			if author != s.Reader {
 				into = f.lookAt(s, author, into)
 			}
 		}
@@ -132,18 +132,18 @@ func (f *inFlight) look(s *scan, into []freshet.PostRef) []freshet.PostRef {
 	return into
 }
 
-func (f *inFlight) lookAt(s *scan, author freshet.ID, into []freshet.PostRef) []freshet.PostRef {
+func (f *inFlight) lookAt(s *page, author freshet.ID, into []freshet.PostRef) []freshet.PostRef {
 	t := f.stripe(author)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return s.candidates(author, t.posts[author], into)
 }
 
-func (t *stripe) lookAll(s *scan, into []freshet.PostRef) []freshet.PostRef {
+func (t *stripe) lookAll(s *page, into []freshet.PostRef) []freshet.PostRef {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	for author, ids := range t.posts {
-		if s.concerns(author) {
+		if s.Concerns(author) {
 			into = s.candidates(author, ids, into)
 		}
 	}
@@ -151,8 +151,8 @@ func (t *stripe) lookAll(s *scan, into []freshet.PostRef) []freshet.PostRef {
 }
 
 // candidates appends those of an author's posts that the page can reach.
-func (s *scan) candidates(author freshet.ID, ids []freshet.ID, into []freshet.PostRef) []freshet.PostRef {
-	end, _ := slices.BinarySearch(ids, s.last)
+func (s *page) candidates(author freshet.ID, ids []freshet.ID, into []freshet.PostRef) []freshet.PostRef {
+	end, _ := slices.BinarySearch(ids, s.Last)
 	for _, id := range ids[:end] {
 		into = append(into, freshet.PostRef{ID: id, Author: author})
 	}

@@ -41,15 +41,6 @@ func (p *plan) with(author freshet.ID) *plan {
 	return &next
 }
 
-// A plan of mode Adaptive is made anew when the reader's rate has changed by
-// driftFactor, looked at every driftCheck, and every planAge in any case, because
-// the authors' rates change too.
-const (
-	driftCheck  = 10 * time.Minute
-	driftFactor = 2.0
-	planAge     = 6 * time.Hour
-)
-
 // drifted reports whether a plan does not fit any more.
 func (e *Engine) drifted(reader freshet.ID, by *plan) bool {
 	if e.reads == nil || by == nil {
@@ -57,11 +48,11 @@ func (e *Engine) drifted(reader freshet.ID, by *plan) bool {
 	}
 	now := e.o.Now()
 	age := now.Sub(by.made)
-	if age < driftCheck {
+	if age < feed.DriftCheck {
 		return false
 	}
 	reads := e.reads.Rate(reader, now)
-	return age >= planAge || reads > by.reads*driftFactor || reads*driftFactor < by.reads
+	return age >= feed.PlanAge || reads > by.reads*feed.DriftFactor || reads*feed.DriftFactor < by.reads
 }
 
 // plan decides whose posts are to be delivered to a reader, and whose merged.

@@ -5,28 +5,29 @@ import (
 	"slices"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed/internal/scan"
 	"github.com/freshet/freshet/position"
 )
 
 // read makes a page of what is in flight, the reader's timeline, the rings of
 // the authors whom it merges, and a pull below them. See the package comment for
 // why it looks in this order.
-func (e *Engine) read(ctx context.Context, s *scan) error {
+func (e *Engine) read(ctx context.Context, s *page) error {
 	var few [32]freshet.PostRef
 	flying := e.inFlight.look(s, few[:0])
 	g := working.Get().(*gathered)
 	defer working.Put(g)
 	var part [64]freshet.PostRef
 	for first := true; ; first = false {
-		n, floor, by, t := e.shard(s.reader).read(s, &e.generation, part[:])
+		n, floor, by, t := e.shard(s.Reader).read(s, &e.generation, part[:])
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n >= 0 && first && e.drifted(s.reader, by):
-			e.Void(s.reader)
+		case n >= 0 && first && e.drifted(s.Reader, by):
+			e.Void(s.Reader)
 			continue // builds it by another plan
 		case n >= 0 && by != nil && by.all:
-			return e.merge(ctx, s, s.relations.Following)
+			return e.merge(ctx, s, s.Relations.Following)
 		case n < 0:
 			return e.pull(ctx, s)
 		}
@@ -49,7 +50,7 @@ func (e *Engine) read(ctx context.Context, s *scan) error {
 
 // merge makes a page of the rings of authors and of the reader's own. Who follows
 // a good part of all that may be kept would only drive the rings of others out.
-func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error {
+func (e *Engine) merge(ctx context.Context, s *page, authors []freshet.ID) error {
 	if len(authors) > max(coldRings, e.o.Rings/4) {
 		return e.pull(ctx, s)
 	}
@@ -57,7 +58,7 @@ func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error
 	defer working.Put(g)
 	for {
 		g.begin(nil)
-		for _, of := range [][]freshet.ID{authors, {s.reader}} {
+		for _, of := range [][]freshet.ID{authors, {s.Reader}} {
 			if ok, err := e.gather(ctx, s, of, g); !ok {
 				return e.pullUnless(ctx, s, err)
 			}
@@ -71,22 +72,22 @@ func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error
 // round looks at what was gathered and at a part of a timeline (ids fall), down
 // to where both are complete. It reports whether the page is made; else the next
 // round goes on below.
-func (e *Engine) round(ctx context.Context, s *scan, g *gathered, part []freshet.PostRef) (done bool, err error) {
+func (e *Engine) round(ctx context.Context, s *page, g *gathered, part []freshet.PostRef) (done bool, err error) {
 	slices.SortFunc(g.refs, func(a, b freshet.PostRef) int { return byID(b, a) })
-	began := s.last
+	began := s.Last
 	if s.takeBoth(g.refs, part, g.floor) || g.floor == 0 {
 		e.fromMemory.Add(1)
 		return true, nil
 	}
-	s.last = min(s.last, g.floor)
-	if g.ask || s.last == began {
+	s.Last = min(s.Last, g.floor)
+	if g.ask || s.Last == began {
 		return true, e.pull(ctx, s)
 	}
 	return false, nil
 }
 
 // takeBoth takes two lists of falling ids in the order of ids, down to floor.
-func (s *scan) takeBoth(a, b []freshet.PostRef, floor freshet.ID) (complete bool) {
+func (s *page) takeBoth(a, b []freshet.PostRef, floor freshet.ID) (complete bool) {
 	for len(a)+len(b) > 0 {
 		next := &a
 		if len(a) == 0 || len(b) > 0 && b[0].ID > a[0].ID {
@@ -115,31 +116,31 @@ func (s *scan) takeBoth(a, b []freshet.PostRef, floor freshet.ID) (complete bool
 //
 // Whose posts it is to get is decided by whom the reader follows after it was
 // opened: from then on a change of that drops it.
-func (e *Engine) build(ctx context.Context, s *scan, t *timeline) error {
-	shard := e.shard(s.reader)
+func (e *Engine) build(ctx context.Context, s *page, t *timeline) error {
+	shard := e.shard(s.Reader)
 	defer shard.abandon(t)
-	relations, err := e.o.Graph.Relations(ctx, s.reader)
+	relations, err := e.o.Graph.Relations(ctx, s.Reader)
 	if err != nil {
 		return err
 	}
 	if relations == nil {
-		relations = &nobody
+		relations = &scan.Nobody
 	}
-	by, pushed, err := e.plan(ctx, s.reader, relations)
+	by, pushed, err := e.plan(ctx, s.Reader, relations)
 	if err != nil {
 		return err
 	}
-	name := shard.plan(t, by, shardOf(e.shards, s.reader))
+	name := shard.plan(t, by, shardOf(e.shards, s.Reader))
 	if by != nil && by.all {
 		shard.install(t, nil, true, e.o.Length)
-		return e.merge(ctx, s, s.relations.Following)
+		return e.merge(ctx, s, s.Relations.Following)
 	}
 	for _, author := range pushed {
 		e.audiences.enter(name, t.generation, author)
 	}
-	e.audiences.enter(name, t.generation, s.reader)
+	e.audiences.enter(name, t.generation, s.Reader)
 	latest, read := keeping(ctx)
-	refs, err := e.home(latest, s.reader, 0, e.o.Length)
+	refs, err := e.home(latest, s.Reader, 0, e.o.Length)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func keeping(ctx context.Context) (context.Context, func()) {
 }
 
 // pullUnless pulls the rest of a page, unless there was an error before.
-func (e *Engine) pullUnless(ctx context.Context, s *scan, err error) error {
+func (e *Engine) pullUnless(ctx context.Context, s *page, err error) error {
 	if err != nil {
 		return err
 	}
@@ -178,10 +179,10 @@ func (e *Engine) pullUnless(ctx context.Context, s *scan, err error) error {
 
 // pull makes the rest of a page from the source. It asks for one more than is
 // missing, and for twice as many each time that it was not enough.
-func (e *Engine) pull(ctx context.Context, s *scan) error {
-	for n := s.limit + 1 - len(s.refs); ; n *= 2 {
-		n = min(n, s.budget)
-		refs, err := e.home(ctx, s.reader, s.last, n)
+func (e *Engine) pull(ctx context.Context, s *page) error {
+	for n := s.Missing(); ; n *= 2 {
+		n = min(n, s.Budget)
+		refs, err := e.home(ctx, s.Reader, s.Last, n)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (g *gathered) until(floor freshet.ID, ask bool) {
 //
 // Of all authors only those matter whose newest candidate is among the newest
 // limit+1 of such: what the others have lies below all of these.
-func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *gathered) (bool, error) {
+func (e *Engine) gather(ctx context.Context, s *page, authors []freshet.ID, g *gathered) (bool, error) {
 	now := e.generation.Load()
 	g.heads, g.cold = g.heads[:0], g.cold[:0]
 	for _, author := range authors {
@@ -72,7 +72,7 @@ func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *g
 	if many {
 		return false, nil
 	}
-	need := s.limit + 1 - len(s.refs)
+	need := s.Missing()
 	if len(g.heads) > need {
 		slices.SortFunc(g.heads, func(a, b freshet.PostRef) int { return cmp.Compare(b.ID, a.ID) })
 		g.until(g.heads[need].ID+1, false)
@@ -81,7 +81,7 @@ func (e *Engine) gather(ctx context.Context, s *scan, authors []freshet.ID, g *g
 	var room [64]freshet.PostRef
 	part := room[:min(len(room), need)]
 	for _, head := range g.heads {
-		n, floor, ok := e.ring(head.Author).newest(head.Author, s.last, now, part)
+		n, floor, ok := e.ring(head.Author).newest(head.Author, s.Last, now, part)
 		if !ok {
 			return false, nil // dropped since
 		}
@@ -131,14 +131,14 @@ func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uin
 
 // head notes an author's newest candidate, or from where on there is none. It
 // reports false if the ring is not there.
-func (e *Engine) head(s *scan, author freshet.ID, generation uint64, g *gathered) bool {
+func (e *Engine) head(s *page, author freshet.ID, generation uint64, g *gathered) bool {
 	var one [1]freshet.PostRef
-	n, floor, ok := e.ring(author).newest(author, s.last, generation, one[:])
+	n, floor, ok := e.ring(author).newest(author, s.Last, generation, one[:])
 	switch {
 	case !ok:
 		return false
 	case n == 0:
-		g.until(min(s.last, floor), true)
+		g.until(min(s.Last, floor), true)
 	default:
 		g.heads = append(g.heads, one[0])
 	}

@@ -78,6 +78,8 @@ func (c *crowd) ByAuthor(context.Context, freshet.ID, freshet.ID, int) ([]freshe
 	return nil, nil
 }
 
+func (c *crowd) Refs(context.Context, []freshet.ID) ([]freshet.PostRef, error) { return nil, nil }
+
 func (c *crowd) Audience(_ context.Context, users []freshet.ID) ([]int64, error) {
 	return make([]int64, len(users)), nil
 }

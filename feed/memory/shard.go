@@ -84,23 +84,23 @@ func (h *shard) find(reader freshet.ID) *timeline {
 // complete, and by which plan it was filled. n is negative if the source must be
 // asked; then build, if not nil, is a timeline that the caller is the one to
 // fill, and to abandon in the end.
-func (h *shard) read(s *scan, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, by *plan, build *timeline) {
+func (h *shard) read(s *page, generation *atomic.Uint64, into []freshet.PostRef) (n int, floor freshet.ID, by *plan, build *timeline) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := generation.Load()
-	t := h.find(s.reader)
+	t := h.find(s.Reader)
 	if t == nil || t.generation != now {
-		if !s.fromTop || len(s.refs) > 0 {
+		if !s.FromTop || len(s.Refs) > 0 {
 			return -1, 0, nil, nil // whoever reads on may never come back to the top
 		}
-		return -1, 0, nil, h.open(s.reader, now)
+		return -1, 0, nil, h.open(s.Reader, now)
 	}
 	h.touch(t)
 	t.unread = 0
 	if t.open {
 		return -1, 0, nil, nil // a pull of one page is sooner done than the build
 	}
-	return t.below(s.last, h.posts, into), t.floor(h.posts), t.by, nil
+	return t.below(s.Last, h.posts, into), t.floor(h.posts), t.by, nil
 }
 
 // unreadLengths is how many times over a timeline is written without being read

@@ -54,6 +54,8 @@ func (s *static) ByAuthor(_ context.Context, author, before freshet.ID, limit in
 	return refs, nil
 }
 
+func (s *static) Refs(context.Context, []freshet.ID) ([]freshet.PostRef, error) { return nil, nil }
+
 func (s *static) Audience(_ context.Context, users []freshet.ID) ([]int64, error) {
 	sizes := make([]int64, len(users))
 	for i := range sizes {
