@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/freshet/freshet/config"
-	"github.com/freshet/freshet/feed"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/internal/pgdb"
 	"github.com/freshet/freshet/jobs"
@@ -147,10 +145,7 @@ func (n *Node) newBackend(ctx context.Context, databases []*database, opened *cl
 // join makes the node one of those that share the store.
 func (n *Node) join(ctx context.Context, databases []*database, opened *closers) (err error) {
 	first := slices.IndexFunc(databases, func(d *database) bool { return d.file == nil })
-	held, err := databases[first].primary.Hold(ctx, "timelines", n.cfg.Feed.Mode == string(feed.Pull))
-	if errors.Is(err, pgdb.ErrHeld) {
-		return fmt.Errorf("another freshet uses this database, and timelines in memory are for one: set feed.mode to pull for all of them (%w)", err)
-	}
+	held, err := n.holdTimelines(ctx, databases[first].primary)
 	if err != nil {
 		return err
 	}

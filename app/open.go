@@ -12,7 +12,7 @@ import (
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/config"
 	"github.com/freshet/freshet/feed"
-	feedmemory "github.com/freshet/freshet/feed/memory"
+	feedredis "github.com/freshet/freshet/feed/redis"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/jobs"
 	"github.com/freshet/freshet/social"
@@ -37,11 +37,12 @@ type Node struct {
 
 	lock *litedb.Lock
 	backend
-	remote cache.Remote // the caches' shared layer; nil: none
-	stack  *cache.Stack
-	social *social.Service
-	views  *social.Views
-	jobs   jobs.Engine
+	remote    cache.Remote // the caches' shared layer; nil: none
+	stack     *cache.Stack
+	social    *social.Service
+	timelines *feedredis.Engine // those in Redis; nil: they are in memory
+	views     *social.Views
+	jobs      jobs.Engine
 
 	secrets     *access.Secrets
 	passwords   *access.Passwords
@@ -103,7 +104,7 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 	if n.stack, err = cache.NewStack(o); err != nil {
 		return err
 	}
-	n.social = social.New(social.Options{
+	n.social, err = social.New(social.Options{
 		Store: n.store, Stack: n.stack, Mode: feed.Mode(n.cfg.Feed.Mode), Views: n.views,
 		Engine: n.newEngine,
 		Limits: social.Limits{
@@ -111,34 +112,22 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 			Name: n.cfg.Limits.Name, Bio: n.cfg.Limits.Bio, Follows: n.cfg.Limits.Follows,
 		},
 	})
+	if err != nil {
+		return err
+	}
 	return n.openAccess(ctx)
-}
-
-// newEngine makes the engine of home feeds. Processes that share a database do
-// not hear of each other's posts in time: they keep none in memory.
-func (n *Node) newEngine(s feed.Source, g feed.Graph) feed.Engine {
-	o := feedmemory.Options{
-		Mode: feed.Mode(n.cfg.Feed.Mode), Source: s, Graph: g,
-		Length: n.cfg.Feed.TimelineLength, Readers: n.cfg.Feed.TimelinesMax,
-		InFlight: n.cfg.Feed.InflightMax, Chunk: n.cfg.Feed.FanoutChunk,
-		Rings: n.cfg.Feed.RingsMax, Threshold: n.cfg.Feed.Threshold, Now: n.opts.Now,
-	}
-	if o.Mode == feed.Pull && n.shared() {
-		o.Rings = -1
-	}
-	return feedmemory.New(o)
 }
 
 // Close lets go of everything in the order opposite to Open. It may be called
 // more than once.
 func (n *Node) Close() error {
 	var errs []error
-	for _, c := range []io.Closer{closer(n.views), n.jobs, closer(n.stack), n.remote, n.opened} {
+	for _, c := range []io.Closer{closer(n.views), n.jobs, closer(n.timelines), closer(n.stack), n.remote, n.opened} {
 		if c != nil {
 			errs = append(errs, c.Close())
 		}
 	}
-	n.views, n.jobs, n.stack, n.remote, n.opened = nil, nil, nil, nil, nil
+	n.views, n.jobs, n.timelines, n.stack, n.remote, n.opened = nil, nil, nil, nil, nil, nil
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 		n.lock = nil

@@ -32,6 +32,23 @@ func TestHomeFeedsEqualTheOracle(t *testing.T) {
 	}, feedtest.Options{Checks: testenv.Size(3, 20, 2000), Ops: 150})
 }
 
+// Timelines in Redis, for one node; what several make of them is tested by their own package.
+func TestHomeFeedsEqualTheOracleOnRedis(t *testing.T) {
+	addr := testenv.StartRedis(t).Addr
+	opened := 0
+	feedtest.Run(t, func(t feedtest.T, users int) map[string]feedtest.System {
+		systems := make(map[string]feedtest.System)
+		for _, mode := range []feed.Mode{feed.Push, feed.Hybrid, feed.Adaptive} {
+			url := fmt.Sprintf("redis://%s/%d", addr, opened%16)
+			opened++
+			systems[string(mode)] = openOracleOn(t, mode, users, func(cfg *config.Config) {
+				cfg.Cache.Remote, cfg.Feed.Timelines = config.Secret(url), "redis"
+			})
+		}
+		return systems
+	}, feedtest.Options{Checks: testenv.Size(1, 5, 500), Ops: 150})
+}
+
 func TestHomeFeedsEqualTheOracleUnderConcurrency(t *testing.T) {
 	for _, mode := range []feed.Mode{feed.Push, feed.Pull, feed.Hybrid, feed.Adaptive} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -94,6 +94,9 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 	}
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
+	if n.timelines != nil {
+		group.Go(func() { n.timelines.Run(ctx) })
+	}
 	return group.Wait, nil
 }
 

@@ -52,8 +52,9 @@ type Log struct {
 type Feed struct {
 	Mode           string `key:"mode" default:"adaptive" oneof:"push,pull,hybrid,adaptive" help:"push puts a post on its followers' timelines once it is written; pull gathers it when a home feed is read; hybrid pushes, but not the posts of those with many followers; adaptive does for each reader and author what costs less, by how often they read and post. The answer is the same."`
 	Threshold      int    `key:"hybrid_threshold" default:"10000" min:"1" max:"1000000000" help:"Followers from which hybrid gathers an author's posts when feeds are read."`
+	Timelines      string `key:"timelines" default:"memory" oneof:"memory,redis" help:"Where timelines are kept: in the memory of one process, or in the Redis that cache.remote names, for as many processes as read them."`
 	TimelineLength int    `key:"timeline_length" default:"800" min:"50" max:"10000" help:"Posts kept on one timeline; older ones are pulled."`
-	TimelinesMax   int    `key:"timelines_max" default:"100000" min:"1" max:"10000000" help:"Readers whose timelines are kept in memory; the one unread for longest leaves first, and is rebuilt by its next read."`
+	TimelinesMax   int    `key:"timelines_max" default:"100000" min:"1" max:"10000000" help:"Readers whose timelines are kept; in memory the one unread for longest leaves first, in Redis, where authors' newest posts count too, the one built first. It is rebuilt by its next read."`
 	InflightMax    int    `key:"inflight_max" default:"10000" min:"1" max:"1000000" help:"Posts that may await their fan-out; every read consults them."`
 	RingsMax       int    `key:"rings_max" default:"100000" min:"1" max:"10000000" help:"Authors whose newest posts are kept in memory for those who gather them; the one unread for longest leaves first. Several processes keep none."`
 	FanoutChunk    int    `key:"fanout_chunk" default:"1000" min:"1" max:"100000" help:"Readers served by one step of a fan-out; between two it may end."`

@@ -2,7 +2,7 @@
 // posts, likes, comments and the home feed, over a store, a feed engine and a
 // cache.
 //
-//	svc := social.New(social.Options{Store: db, Stack: stack, Engine: newEngine, Views: views})
+//	svc, err := social.New(social.Options{Store: db, Stack: stack, Engine: newEngine, Views: views})
 //	post, at, err := svc.Post(ctx, freshet.NewPost{Author: me, Text: "hello"}, store.Write{})
 //	var page social.Page
 //	err = svc.Home(ctx, me, 0, 50, &page)
@@ -63,9 +63,9 @@ func (l Limits) withDefaults() Limits {
 type Options struct {
 	Store  store.Store
 	Stack  *cache.Stack
-	Engine func(feed.Source, feed.Graph) feed.Engine // called once
-	Mode   feed.Mode                                 // Pull: posts bear no fan-out effect
-	Views  *Views                                    // counts what is shown; the caller closes it
+	Engine func(feed.Source, feed.Graph) (feed.Engine, error) // called once
+	Mode   feed.Mode                                          // Pull: posts bear no fan-out effect
+	Views  *Views                                             // counts what is shown; the caller closes it
 	Limits Limits
 }
 
@@ -85,11 +85,12 @@ type Service struct {
 }
 
 // New makes a service and the engine that serves its feed.
-func New(o Options) *Service {
+func New(o Options) (*Service, error) {
 	s := &Service{store: o.Store, stack: o.Stack, mode: o.Mode, views: o.Views, limits: o.Limits.withDefaults()}
 	s.spaces, s.lists = defineSpaces(o.Stack, o.Store), defineLists(o.Stack, o.Store)
-	s.feed = o.Engine(source{o.Store, s.spaces.posts}, graph{s})
-	return s
+	var err error
+	s.feed, err = o.Engine(source{o.Store, s.spaces.posts}, graph{s})
+	return s, err
 }
 
 // Feed is the engine behind Home.

@@ -73,7 +73,7 @@ const defaultPort = "6379"
 
 // client opens the client for commands.
 func (o Options) client() (rueidis.ClientOption, rueidis.Client, error) {
-	option, err := o.clientOption()
+	option, err := o.ClientOption()
 	if err != nil {
 		return option, nil, err
 	}
@@ -102,7 +102,8 @@ func explain(err error) error {
 	return err
 }
 
-func (o Options) clientOption() (c rueidis.ClientOption, err error) {
+// ClientOption is how to connect as the options say, for another client of the same servers.
+func (o Options) ClientOption() (c rueidis.ClientOption, err error) {
 	if o.URL != "" {
 		if len(o.Addrs) > 0 {
 			return c, wrong("leave one of them out", "both URL and Addrs are set")

@@ -295,12 +295,13 @@ func (e *Engine) wake() {
 	}
 }
 
-var errResting = errors.New("redis did not answer a moment ago")
+// ErrResting is why Redis was not asked: it did not answer a moment ago.
+var ErrResting = errors.New("redis did not answer a moment ago")
 
 // asked runs what asks Redis, unless that did not answer lately.
 func (e *Engine) asked(do func() error) error {
 	if time.Now().UnixNano() < e.resting.Load() {
-		return errResting
+		return ErrResting
 	}
 	err := do()
 	if err != nil && !rueidis.IsRedisNil(err) {

@@ -31,7 +31,7 @@ var errChanged = errors.New("the stripe's epoch has changed")
 // look reads timelines and logs. It fails where what it saw can't be trusted.
 func (e *Engine) look(ctx context.Context, holders ...holder) (*look, error) {
 	if e.unsaid.some() {
-		return nil, errResting
+		return nil, ErrResting
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

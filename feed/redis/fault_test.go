@@ -1,0 +1,255 @@
+package redis_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed/redis"
+	"github.com/freshet/freshet/internal/testenv"
+)
+
+// network is a system of a reader, 1, who follows 2 and 3.
+func network(t *testing.T, o redis.Options) *system {
+	t.Helper()
+	s := newSystem(t, o, true)
+	s.must(t, s.Follow(1, 2))
+	s.must(t, s.Follow(1, 3))
+	return s
+}
+
+func (s *system) must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *system) post(t *testing.T, author int) freshet.ID {
+	t.Helper()
+	id, err := s.Post(author, "text")
+	s.must(t, err)
+	return id
+}
+
+// check reads the reader's feed on each node.
+func (s *system) check(t *testing.T) {
+	t.Helper()
+	for range s.nodes {
+		s.nodes[0], s.nodes[1] = s.nodes[1], s.nodes[0]
+		_, err := s.Page(1, 0, 10)
+		s.must(t, err)
+	}
+}
+
+// served reads until pages come from timelines.
+func (s *system) served(t *testing.T) {
+	t.Helper()
+	from := func() (n int64) {
+		for _, e := range s.nodes {
+			n += e.Stats().FromMemory
+		}
+		return n
+	}
+	for deadline, before := time.Now().Add(20*time.Second), from(); from() < before+3; time.Sleep(2 * time.Millisecond) {
+		s.check(t)
+		if time.Now().After(deadline) {
+			t.Fatal("no page comes from a timeline")
+		}
+	}
+}
+
+func options(client rueidis.ClientOption) redis.Options {
+	return redis.Options{Client: client, Lease: 200 * time.Millisecond, Disorder: 8}
+}
+
+// A server that is killed and starts with its last snapshot lacks what was acknowledged since; its timelines say nothing of that.
+func TestAServerThatForgot(t *testing.T) {
+	server := testenv.StartRedis(t)
+	s := network(t, options(clientOf(server.Addr)))
+	s.post(t, 2)
+	s.served(t)
+	save(t, server.Addr)
+	s.post(t, 3)
+	s.check(t)
+	server.Kill()
+	s.check(t)
+	server.Restart()
+	for range 200 {
+		s.check(t)
+	}
+	s.post(t, 2)
+	s.served(t)
+}
+
+func save(t *testing.T, addr string) {
+	t.Helper()
+	c, err := rueidis.NewClient(clientOf(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Do(t.Context(), c.B().Arbitrary("SAVE").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// command sends a command as somebody else.
+func command(t *testing.T, addr string, words ...string) {
+	t.Helper()
+	c, err := rueidis.NewClient(clientOf(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Do(t.Context(), c.B().Arbitrary(words...).Build()).Error(); err != nil && !rueidis.IsRedisNil(err) {
+		t.Fatal(err)
+	}
+}
+
+// Everything that Redis holds may be gone at any moment, and comes back.
+func TestAServerThatIsEmptied(t *testing.T) {
+	server := testenv.StartRedis(t)
+	s := network(t, options(clientOf(server.Addr)))
+	for range 5 {
+		s.post(t, 2)
+		s.served(t)
+		command(t, server.Addr, "FLUSHALL")
+		s.check(t)
+		s.post(t, 3)
+		s.check(t)
+	}
+}
+
+// An owner dies: its timelines go on being read, with what is in the log, until another has its stripes.
+func TestAnOwnerThatDies(t *testing.T) {
+	o := options(clientOf(testenv.StartRedis(t).Addr))
+	s := network(t, o)
+	s.post(t, 2)
+	s.served(t)
+	dead := s.nodes[0]
+	dead.Close()
+	dead.stop()
+	<-dead.done
+	s.nodes[0] = s.nodes[1]
+	for end := time.Now().Add(3 * o.Lease); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		s.post(t, 2)
+		s.check(t)
+	}
+	s.served(t)
+	s.nodes[0] = nil
+}
+
+// A server that hangs holds nobody up, and what was written meanwhile is told to all when it goes on.
+func TestAServerThatHangs(t *testing.T) {
+	server := testenv.StartRedis(t)
+	s := network(t, options(clientOf(server.Addr)))
+	s.post(t, 2)
+	s.served(t)
+	server.Pause()
+	id := freshet.PostRef{Author: 2}
+	id.ID = s.Model.Post(2, "while it hangs")
+	s.nodes[0].Publish(id)
+	began := time.Now()
+	s.nodes[1], s.nodes[0] = s.nodes[0], s.nodes[1]
+	if _, err := s.pageOf(s.nodes[1]); err != nil { // the node that published
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("a page took %v", took)
+	}
+	server.Resume()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		_, err := s.pageOf(s.nodes[0])
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	s.served(t)
+}
+
+// pageOf reads the reader's feed on one node.
+func (s *system) pageOf(n *node) (any, error) {
+	rest := s.nodes
+	defer func() { s.nodes = rest }()
+	s.nodes = [2]*node{n, n}
+	return s.Page(1, 0, 10)
+}
+
+// A post that becomes visible long after those that are newer is in every page, though a ring in order has no place for it.
+func TestAPostThatComesLate(t *testing.T) {
+	s := network(t, options(clientOf(testenv.StartRedis(t).Addr)))
+	s.post(t, 3)
+	s.served(t)
+	late := freshet.PostRef{ID: s.Model.Post(2, "late"), Author: 2}
+	for range 30 {
+		id := s.Model.Post(3, "sooner")
+		s.nodes[0].Publish(freshet.PostRef{ID: id, Author: 3})
+	}
+	s.nodes[1].Publish(late)
+	for range 50 {
+		s.check(t)
+		time.Sleep(time.Millisecond)
+	}
+	s.served(t)
+}
+
+// A timeline that Redis has evicted is built anew.
+func TestATimelineThatIsGone(t *testing.T) {
+	server := testenv.StartRedis(t)
+	s := network(t, options(clientOf(server.Addr)))
+	for range 3 {
+		s.post(t, 2)
+		s.served(t)
+		evict(t, server.Addr)
+		s.post(t, 2)
+		time.Sleep(20 * time.Millisecond) // delivered to a ring that is gone
+		s.check(t)
+	}
+	s.served(t)
+}
+
+func evict(t *testing.T, addr string) {
+	t.Helper()
+	c, err := rueidis.NewClient(clientOf(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	keys, err := c.Do(t.Context(), c.B().Keys().Pattern("*}t:*").Build()).AsStrSlice()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("timelines: %v, %v", keys, err)
+	}
+	if err := c.Do(t.Context(), c.B().Del().Key(keys...).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A cluster has each stripe on one of its masters.
+func TestACluster(t *testing.T) {
+	cluster := testenv.StartRedisCluster(t)
+	o := options(clientOf(cluster.Addrs()...))
+	s := network(t, o)
+	for range 20 {
+		s.post(t, 2)
+		s.post(t, 3)
+		s.check(t)
+	}
+	s.served(t)
+	s.must(t, s.Unfollow(1, 3))
+	s.served(t)
+}
+
+// Open does not wait for a server that is not there, and says so.
+func TestNoServer(t *testing.T) {
+	_, err := redis.Open(redis.Options{Client: clientOf("127.0.0.1:1")})
+	if err == nil || errors.Is(err, redis.ErrResting) {
+		t.Errorf("a server that is not there gives %v", err)
+	}
+}
