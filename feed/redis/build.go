@@ -113,7 +113,7 @@ func (e *Engine) open(ctx context.Context, h holder) (token uint64, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	b := e.client.B()
-	err := e.asked(func() error {
+	err := e.asks(func() error {
 		return e.client.Do(ctx, b.Set().Key(e.keys.build(h)).Value("1").Nx().ExSeconds(buildFor).Build()).Error()
 	})
 	if err == nil {
@@ -142,7 +142,7 @@ func (e *Engine) hand(ctx context.Context, h holder, r *ring, pulled []freshet.P
 
 // leave puts a parcel where the owner finds it, and says so in the log.
 func (e *Engine) leave(ctx context.Context, h holder, kind byte, token uint64, parcel string) error {
-	err := e.asked(func() error {
+	err := e.asks(func() error {
 		return e.client.Do(ctx, e.client.B().Set().Key(e.keys.parcel(h, kind, token)).Value(parcel).ExSeconds(buildFor).Build()).Error()
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func (e *Engine) leave(ctx context.Context, h holder, kind byte, token uint64, p
 
 func (e *Engine) tell(ctx context.Context, en entry) error {
 	defer e.wake()
-	return e.asked(func() error {
+	return e.asks(func() error {
 		return e.client.Do(ctx, e.client.B().Rpushx().Key(e.keys.log(stripeOf(en.holder()))).Element(en.String()).Build()).Error()
 	})
 }

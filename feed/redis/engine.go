@@ -83,8 +83,9 @@ func (o Options) withDefaults() Options {
 }
 
 const (
-	// patience bounds what a page and the acknowledgement of a post wait for Redis.
-	patience = 250 * time.Millisecond
+	// patience bounds what a page waits for Redis, and insistence what the acknowledgement of a post waits.
+	patience   = 250 * time.Millisecond
+	insistence = time.Second
 	// restFor is how long Redis is not asked after it did not answer.
 	restFor = time.Second
 )
@@ -100,7 +101,7 @@ type Engine struct {
 
 	reads *feed.Rates // by reader, of this node; in mode Adaptive
 
-	resting atomic.Int64 // until when Redis is left alone, Unix nanoseconds
+	reading, telling breaker
 	kick    chan struct{}
 
 	unsaid unsaid
@@ -167,7 +168,7 @@ func (e *Engine) Publish(post freshet.PostRef) {
 	if e.o.Mode == feed.Pull {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), insistence)
 	defer cancel()
 	if err := e.append(ctx, post); err != nil {
 		e.unsaid.post(post)
@@ -181,7 +182,7 @@ func (e *Engine) FanOut(ctx context.Context, post freshet.PostRef, _ feed.Progre
 	if e.o.Mode == feed.Pull || e.unsaid.sent(post.ID) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*patience)
+	ctx, cancel := context.WithTimeout(ctx, insistence)
 	defer cancel()
 	if err := e.append(ctx, post); err != nil {
 		return fmt.Errorf("fan out %s: %w", post.ID, err)
@@ -196,7 +197,7 @@ func (e *Engine) append(ctx context.Context, post freshet.PostRef) error {
 	for i := range commands {
 		commands[i] = e.client.B().Rpushx().Key(e.keys.log(i)).Element(element).Build()
 	}
-	err := e.asked(func() error {
+	err := e.tells(func() error {
 		for i, r := range e.client.DoMulti(ctx, commands...) {
 			n, err := r.AsInt64()
 			if err != nil {
@@ -228,7 +229,7 @@ func (e *Engine) Void(readers ...freshet.ID) {
 	if e.o.Mode == feed.Pull || len(readers) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), insistence)
 	defer cancel()
 	if err := e.void(ctx, readers); err != nil {
 		e.unsaid.readers(readers)
@@ -244,7 +245,7 @@ func (e *Engine) void(ctx context.Context, readers []freshet.ID) error {
 			e.client.B().Del().Key(e.keys.build(h)).Build())
 	}
 	defer e.wake()
-	return e.asked(func() error { return e.all(ctx, commands) })
+	return e.tells(func() error { return e.all(ctx, commands) })
 }
 
 // VoidAll drops every timeline.
@@ -252,7 +253,7 @@ func (e *Engine) VoidAll() {
 	if e.o.Mode == feed.Pull {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), insistence)
 	defer cancel()
 	if err := e.voidAll(ctx); err != nil {
 		e.unsaid.everything()
@@ -261,7 +262,7 @@ func (e *Engine) VoidAll() {
 
 func (e *Engine) voidAll(ctx context.Context) error {
 	defer e.wake()
-	return e.asked(func() error {
+	return e.tells(func() error {
 		for i := range stripes {
 			if err := e.end(ctx, i); err != nil {
 				return err
@@ -298,15 +299,22 @@ func (e *Engine) wake() {
 // ErrResting is why Redis was not asked: it did not answer a moment ago.
 var ErrResting = errors.New("redis did not answer a moment ago")
 
-// asked runs what asks Redis, unless that did not answer lately.
-func (e *Engine) asked(do func() error) error {
-	if time.Now().UnixNano() < e.resting.Load() {
+// breaker keeps a node from waiting again and again for a Redis that does not answer.
+type breaker struct{ until atomic.Int64 } // Unix nanoseconds
+
+// run runs what asks Redis, unless that did not answer lately.
+func (b *breaker) run(lost func(error), do func() error) error {
+	if time.Now().UnixNano() < b.until.Load() {
 		return ErrResting
 	}
 	err := do()
-	if err != nil && !rueidis.IsRedisNil(err) {
-		e.resting.Store(time.Now().Add(restFor).UnixNano())
-		e.o.Lost(err)
+	if err != nil && !rueidis.IsRedisNil(err) && !errors.Is(err, errSlow) && !errors.Is(err, errChanged) && !errors.Is(err, context.Canceled) {
+		b.until.Store(time.Now().Add(restFor).UnixNano())
+		lost(err)
 	}
 	return err
 }
+
+// asks runs what reads, and tells what others must hear of. A read that failed is pulled; who must be told is tried all the same.
+func (e *Engine) asks(do func() error) error  { return e.reading.run(e.o.Lost, do) }
+func (e *Engine) tells(do func() error) error { return e.telling.run(e.o.Lost, do) }

@@ -217,17 +217,88 @@ func TestATimelineThatIsGone(t *testing.T) {
 
 func evict(t *testing.T, addr string) {
 	t.Helper()
+	keys := timelines(t, addr)
+	if len(keys) == 0 {
+		t.Fatal("there is no timeline")
+	}
+	command(t, addr, append([]string{"DEL"}, keys...)...)
+}
+
+// timelines are the keys of all timelines.
+func timelines(t *testing.T, addr string) []string {
+	t.Helper()
 	c, err := rueidis.NewClient(clientOf(addr))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	keys, err := c.Do(t.Context(), c.B().Keys().Pattern("*}t:*").Build()).AsStrSlice()
-	if err != nil || len(keys) == 0 {
-		t.Fatalf("timelines: %v, %v", keys, err)
-	}
-	if err := c.Do(t.Context(), c.B().Del().Key(keys...).Build()).Error(); err != nil {
+	if err != nil {
 		t.Fatal(err)
+	}
+	return keys
+}
+
+// Who does not read any more has no timeline after a while, and nothing is written for them.
+func TestWhoDoesNotReadGetsNothing(t *testing.T) {
+	server := testenv.StartRedis(t)
+	o := options(clientOf(server.Addr))
+	o.Idle = time.Second
+	s := network(t, o)
+	s.post(t, 2)
+	s.served(t)
+	for deadline := time.Now().Add(20 * time.Second); len(timelines(t, server.Addr)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a timeline that nobody reads stays")
+		}
+	}
+	s.post(t, 2)
+	time.Sleep(300 * time.Millisecond)
+	s.post(t, 2)
+	time.Sleep(300 * time.Millisecond)
+	if left := timelines(t, server.Addr); len(left) > 0 {
+		t.Errorf("deliveries to nobody have made %q", left)
+	}
+	s.served(t)
+}
+
+// What was delivered stays in the log for as long as a page may take that has looked at the timeline before.
+func TestTheLogKeepsWhatWasJustDelivered(t *testing.T) {
+	server := testenv.StartRedis(t)
+	s := network(t, options(clientOf(server.Addr)))
+	s.served(t)
+	c, err := rueidis.NewClient(clientOf(server.Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	logs, err := c.Do(t.Context(), c.B().Keys().Pattern("*}log").Build()).AsStrSlice()
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	length := func() (n int64) {
+		for _, key := range logs {
+			n = max(n, must(c.Do(t.Context(), c.B().Llen().Key(key).Build()).AsInt64()))
+		}
+		return n
+	}
+	for try := 0; ; try++ {
+		for length() > 1 { // what was there has gone
+			time.Sleep(10 * time.Millisecond)
+		}
+		began := time.Now()
+		s.post(t, 2)
+		time.Sleep(50 * time.Millisecond)
+		n, took := length(), time.Since(began)
+		if took < 150*time.Millisecond {
+			if n < 2 {
+				t.Errorf("the log does not have the post any more after %v", took)
+			}
+			return
+		}
+		if try == 20 {
+			t.Fatal("this machine is too busy")
+		}
 	}
 }
 
@@ -252,4 +323,11 @@ func TestNoServer(t *testing.T) {
 	if err == nil || errors.Is(err, redis.ErrResting) {
 		t.Errorf("a server that is not there gives %v", err)
 	}
+}
+
+func must(n int64, err error) int64 {
+	if err != nil {
+		panic(err)
+	}
+	return n
 }

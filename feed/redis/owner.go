@@ -70,7 +70,7 @@ func (w *worker) turn(ctx context.Context) (busy bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.o.Lease)
 	defer cancel()
 	if w.unsaid.some() {
-		w.resting.Store(0)
+		w.telling.until.Store(0)
 		if err := w.say(ctx); err != nil {
 			return false, err
 		}
@@ -143,7 +143,7 @@ func (w *worker) share(ctx context.Context) (int, error) {
 func (w *worker) take(ctx context.Context, i int) error {
 	epoch := uint64(time.Now().UnixMicro()) // above every earlier one, but for clocks that go back: then by chance another
 	taken, err := w.done(ctx, takeScript, []string{w.keys.lease(i), w.keys.log(i)}, w.node, markerOf(epoch))
-	if err == nil && taken {
+	if w.stripes[i] = nil; err == nil && taken {
 		w.stripes[i] = newStripe(i, epoch)
 	}
 	return err

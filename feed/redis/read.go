@@ -36,7 +36,7 @@ func (e *Engine) look(ctx context.Context, holders ...holder) (*look, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var l *look
-	err := e.asked(func() (err error) {
+	err := e.asks(func() (err error) {
 		for range 3 {
 			if l, err = e.lookOnce(ctx, holders); !errors.Is(err, errChanged) {
 				return err
@@ -61,13 +61,15 @@ func (e *Engine) lookOnce(ctx context.Context, holders []holder) (*look, error) 
 	}
 	b := e.client.B()
 	var commands rueidis.Commands
+	var epochs [stripes]uint64
 	for i, hs := range in {
 		if len(hs) == 0 {
 			continue
 		}
+		epochs[i] = e.epochs[i].Load()
 		commands = append(commands, b.Lrange().Key(e.keys.log(i)).Start(0).Stop(-1).Build())
 		for _, h := range hs {
-			commands = append(commands, b.Getex().Key(e.keys.timeline(e.epochs[i].Load(), h)).Ex(e.o.Idle).Build())
+			commands = append(commands, b.Getex().Key(e.keys.timeline(epochs[i], h)).Ex(e.o.Idle).Build())
 		}
 	}
 	began := time.Now()
@@ -83,7 +85,7 @@ func (e *Engine) lookOnce(ctx context.Context, holders []holder) (*look, error) 
 		if err != nil {
 			return nil, err
 		}
-		owned, same := e.takeLog(l, i, elements)
+		owned, same := e.takeLog(l, i, epochs[i], elements)
 		l.owned, changed = l.owned && owned, changed || !same
 		for j, h := range hs {
 			text, err := answers[1+j].ToString()
@@ -109,7 +111,7 @@ func (e *Engine) lookOnce(ctx context.Context, holders []holder) (*look, error) 
 var errSlow = errors.New("an answer took so long that what it says of the log may not fit what it says of the timeline")
 
 // takeLog reads a stripe's log. same is false if its epoch is another than that under which the timelines were asked for.
-func (e *Engine) takeLog(l *look, stripe int, elements []string) (owned, same bool) {
+func (e *Engine) takeLog(l *look, stripe int, asked uint64, elements []string) (owned, same bool) {
 	if len(elements) == 0 {
 		return false, true
 	}
@@ -117,7 +119,8 @@ func (e *Engine) takeLog(l *look, stripe int, elements []string) (owned, same bo
 	if !ok {
 		return false, true
 	}
-	if e.epochs[stripe].Swap(epoch) != epoch {
+	if epoch != asked {
+		e.epochs[stripe].Store(epoch)
 		return true, false
 	}
 	for _, element := range elements[1:] {
