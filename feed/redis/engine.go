@@ -102,7 +102,7 @@ type Engine struct {
 	reads *feed.Rates // by reader, of this node; in mode Adaptive
 
 	reading, telling breaker
-	kick    chan struct{}
+	kick             chan struct{}
 
 	unsaid unsaid
 

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/feed/feedtest"
 	"github.com/freshet/freshet/feed/redis"
 	"github.com/freshet/freshet/internal/testenv"
 )
@@ -16,6 +18,7 @@ import (
 func network(t *testing.T, o redis.Options) *system {
 	t.Helper()
 	s := newSystem(t, o, true)
+	s.faulty = true
 	s.must(t, s.Follow(1, 2))
 	s.must(t, s.Follow(1, 3))
 	return s
@@ -40,7 +43,7 @@ func (s *system) check(t *testing.T) {
 	t.Helper()
 	for range s.nodes {
 		s.nodes[0], s.nodes[1] = s.nodes[1], s.nodes[0]
-		_, err := s.Page(1, 0, 10)
+		_, err := s.Page(1, 0, s.limit)
 		s.must(t, err)
 	}
 }
@@ -179,12 +182,15 @@ func (s *system) pageOf(n *node) (any, error) {
 	rest := s.nodes
 	defer func() { s.nodes = rest }()
 	s.nodes = [2]*node{n, n}
-	return s.Page(1, 0, 10)
+	return s.Page(1, 0, s.limit)
 }
 
 // A post that becomes visible long after those that are newer is in every page, though a ring in order has no place for it.
 func TestAPostThatComesLate(t *testing.T) {
-	s := network(t, options(clientOf(testenv.StartRedis(t).Addr)))
+	o := options(clientOf(testenv.StartRedis(t).Addr))
+	o.Length, o.Disorder = 8, 2
+	s := network(t, o)
+	s.limit = 3
 	s.post(t, 3)
 	s.served(t)
 	late := freshet.PostRef{ID: s.Model.Post(2, "late"), Author: 2}
@@ -192,10 +198,104 @@ func TestAPostThatComesLate(t *testing.T) {
 		id := s.Model.Post(3, "sooner")
 		s.nodes[0].Publish(freshet.PostRef{ID: id, Author: 3})
 	}
+	s.served(t)
 	s.nodes[1].Publish(late)
+	time.Sleep(20 * time.Millisecond) // for the owner to enter it
+	s.limit = 8
 	for range 50 {
 		s.check(t)
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// late is a source that has somebody post when it has just been read.
+type late struct {
+	*feedtest.Model
+	then func()
+}
+
+func (l *late) Home(ctx context.Context, reader, before freshet.ID, limit int) ([]freshet.PostRef, error) {
+	refs, err := l.Model.Home(ctx, reader, before, limit)
+	if then := l.then; then != nil && limit > 100 {
+		l.then = nil
+		then()
+	}
+	return refs, err
+}
+
+// A post that is written while a timeline is built, after the store was read, is on it.
+func TestAPostDuringABuild(t *testing.T) {
+	o := options(clientOf(testenv.StartRedis(t).Addr))
+	source := new(late)
+	o.Source = source
+	s := newSystem(t, o, true)
+	source.Model = s.Model
+	s.must(t, s.Follow(1, 2))
+	s.post(t, 2)
+	source.then = func() { s.post(t, 2) }
+	for deadline := time.Now().Add(10 * time.Second); source.then != nil && time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		s.Page(1, 0, 10) // which may or may not show what is written during it
+	}
+	if source.then != nil {
+		t.Fatal("nothing was built")
+	}
+	time.Sleep(400 * time.Millisecond) // for the log to forget it
+	s.served(t)
+}
+
+// What is followed is there at once, also while the timeline from before is.
+func TestAFollowIsSeenAtOnce(t *testing.T) {
+	s := network(t, options(clientOf(testenv.StartRedis(t).Addr)))
+	for author := 4; author < 34; author++ {
+		s.post(t, author)
+		s.served(t)
+		s.must(t, s.Follow(1, author))
+		s.check(t)
+	}
+}
+
+// Everything is dropped, and comes back.
+func TestVoidAll(t *testing.T) {
+	s := network(t, options(clientOf(testenv.StartRedis(t).Addr)))
+	for range 3 {
+		s.post(t, 2)
+		s.served(t)
+		s.nodes[0].VoidAll()
+		s.check(t)
+	}
+	s.served(t)
+}
+
+// A node that is cut off from Redis shows its own posts at once, and the others see them when it gets through.
+func TestANodeThatIsCutOff(t *testing.T) {
+	server := testenv.StartRedis(t)
+	relay := testenv.StartRelay(t, server.Addr)
+	o := options(clientOf(server.Addr))
+	o.Lease = 20 * time.Second // its stripes stay its own
+	s := &system{strict: true, clients: [2]rueidis.ClientOption{clientOf(relay.Addr), {}}}
+	s = begin(t, s, o)
+	s.must(t, s.Follow(1, 2))
+	s.post(t, 2)
+	s.served(t)
+	alone, other := s.nodes[0], s.nodes[1]
+	relay.Pause()
+	alone.Publish(freshet.PostRef{ID: s.Model.Post(2, "alone"), Author: 2})
+	if _, err := s.pageOf(alone); err != nil {
+		t.Fatal(err)
+	}
+	relay.Resume()
+	for range 100 { // its reads come from timelines again before it has said what it had to
+		if _, err := s.pageOf(alone); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := s.pageOf(other); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
 	s.served(t)
 }

@@ -142,5 +142,5 @@ func (r *ring) fill(pulled, collected []freshet.ID, length int) {
 		all = all[len(all)-length:]
 		r.floor = max(r.floor, all[0])
 	}
-	r.ids, r.places = all, placesFor(len(all), length)
+	r.ids, r.places = all, placesFor(len(all)+1, length) // one that is full looks as if something had been overwritten
 }

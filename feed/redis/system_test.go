@@ -26,7 +26,10 @@ type system struct {
 	*feedtest.Model
 	t       feedtest.T
 	options redis.Options
-	strict  bool // one user at a time: every page equals the model's to the last id
+	clients [2]rueidis.ClientOption // of the nodes, where they differ
+	limit   int                     // of pages that tests of faults read
+	faulty  bool                    // Redis fails: fan-outs may, too
+	strict  bool                    // one user at a time: every page equals the model's to the last id
 	nodes   [2]*node
 	stats   feed.Stats // of nodes that have ended
 
@@ -48,8 +51,15 @@ func clientOf(addrs ...string) rueidis.ClientOption {
 var systems atomic.Int64
 
 func newSystem(t feedtest.T, o redis.Options, strict bool) *system {
-	s := &system{Model: new(feedtest.Model), t: t, options: o, strict: strict, random: rand.New(rand.NewPCG(1, 2))}
-	s.options.Source, s.options.Graph = s.Model, s.Model
+	return begin(t, &system{strict: strict}, o)
+}
+
+func begin(t feedtest.T, s *system, o redis.Options) *system {
+	s.limit = 10
+	s.Model, s.t, s.options, s.random = new(feedtest.Model), t, o, rand.New(rand.NewPCG(1, 2))
+	if s.options.Graph = s.Model; s.options.Source == nil {
+		s.options.Source = s.Model
+	}
 	s.options.Prefix = fmt.Sprintf("s%d:", systems.Add(1))
 	s.start()
 	time.Sleep(30 * time.Millisecond) // for stripes to be taken; sooner than that everything is pulled
@@ -59,7 +69,11 @@ func newSystem(t feedtest.T, o redis.Options, strict bool) *system {
 
 func (s *system) start() {
 	for i := range s.nodes {
-		e, err := redis.Open(s.options)
+		o := s.options
+		if s.clients[i].InitAddress != nil {
+			o.Client = s.clients[i]
+		}
+		e, err := redis.Open(o)
 		if err != nil {
 			s.t.Fatalf("open: %v", err)
 		}
@@ -122,7 +136,7 @@ func (s *system) work() error {
 			s.jobs = slices.Delete(s.jobs, i, i+1)
 		}
 		s.mu.Unlock()
-		if err := s.any().FanOut(context.Background(), post, nil); err != nil {
+		if err := s.any().FanOut(context.Background(), post, nil); err != nil && !s.faulty {
 			return err
 		}
 	}
