@@ -10,10 +10,10 @@
 //
 // # How a post comes into a feed
 //
-// Holders (readers, and authors whose newest posts are kept for those who merge them) are divided into 16 stripes. Each has a log,
+// Holders (readers, and authors whose newest posts are kept for those who merge them) are divided into 8 stripes. Each has a log,
 // and one owner, by lease, who alone writes its timelines. A post is appended to all logs before it is acknowledged:
 //
-//	writer:  commit ── Publish: RPUSHX log × 16 ── acknowledged
+//	writer:  commit ── Publish: RPUSHX log × 8 ─ ── acknowledged
 //	owner:                        └─ SETRANGE ring, ring, … ── 200 ms later: out of the log
 //	reader:             LRANGE log, GETEX ring: one flight
 //

@@ -337,7 +337,7 @@ func timelines(t *testing.T, addr string) []string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	keys, err := c.Do(t.Context(), c.B().Keys().Pattern("*}t:*").Build()).AsStrSlice()
+	keys, err := c.Do(t.Context(), c.B().Keys().Pattern("*{t?}??????????:*").Build()).AsStrSlice()
 	if err != nil {
 		t.Fatal(err)
 	}

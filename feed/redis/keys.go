@@ -8,7 +8,7 @@ import (
 // keyspace names keys. All of a stripe lie in one slot of a cluster, by the hash tag.
 type keyspace string
 
-const stripeBits = 4
+const stripeBits = 3
 
 // stripes is how many parts holders are divided into: so many owners there can be.
 const stripes = 1 << stripeBits
@@ -20,7 +20,7 @@ func stripeOf(h holder) int {
 }
 
 func (k keyspace) in(stripe int, what string) string {
-	return fmt.Sprintf("%s{feed%x}%s", string(k), stripe, what)
+	return fmt.Sprintf("%s{t%x}%s", string(k), stripe, what)
 }
 
 func (k keyspace) log(stripe int) string   { return k.in(stripe, "log") }
@@ -28,7 +28,7 @@ func (k keyspace) lease(stripe int) string { return k.in(stripe, "owner") }
 
 // timeline is under its epoch, so that what an owner writes who has lost the stripe is read by nobody.
 func (k keyspace) timeline(epoch uint64, h holder) string {
-	return k.in(stripeOf(h), "t:"+strconv.FormatUint(epoch, 36)+":"+strconv.FormatInt(int64(h), 36))
+	return k.in(stripeOf(h), strconv.FormatUint(epoch, 36)+":"+strconv.FormatInt(int64(h), 36))
 }
 
 // build is there while somebody builds a timeline; parcel is what the builder hands to the owner.
