@@ -19,15 +19,15 @@ func (n *Node) writeMetrics(w io.Writer) {
 	_ = n.stack.WriteMetrics(w) // w is memory
 
 	f := n.social.Feed().Stats()
-	one("freshet_feed_timelines", "gauge", "Readers whose timeline is in memory.", f.Timelines)
+	one("freshet_feed_timelines", "gauge", "Readers whose timeline is in memory, or, in Redis, written by this node.", f.Timelines)
 	one("freshet_feed_timeline_entries", "gauge", "Posts on these timelines.", f.Entries)
 	one("freshet_feed_in_flight", "gauge", "Posts whose fan-out has not ended.", f.InFlight)
 	one("freshet_feed_delivered_total", "counter", "Timeline entries written by fan-out.", f.Delivered)
-	one("freshet_feed_pages_from_memory_total", "counter", "Pages answered without the store.", f.FromMemory)
+	one("freshet_feed_pages_from_memory_total", "counter", "Pages answered from timelines, without the pull query.", f.FromMemory)
 	one("freshet_feed_rings", "gauge", "Authors whose newest posts are in memory.", f.Rings)
 	one("freshet_feed_audience", "gauge", "Pairs of an author and a reader into whose timeline the posts go.", f.Audience)
 	one("freshet_feed_pulls_total", "counter", "Pull queries.", f.Pulled)
-	one("freshet_feed_voided_total", "counter", "Times that a bound was reached and every timeline dropped.", f.Voided)
+	one("freshet_feed_voided_total", "counter", "Times that a bound was reached and timelines were dropped.", f.Voided)
 
 	j := n.jobs.Stats()
 	one("freshet_jobs_waiting", "gauge", "Jobs that wait.", j.Waiting)

@@ -148,6 +148,19 @@ const (
 	Stranger Relation = "none"
 )
 
+// RelationOf says what an author is to a reader.
+func RelationOf(r *freshet.Relations, reader, author freshet.ID) Relation {
+	switch {
+	case author == reader:
+		return Self
+	case r.Hides(author):
+		return Hidden
+	case r.Follows(author):
+		return Followed
+	}
+	return Stranger
+}
+
 // Edge says when an author's posts come to a reader.
 type Edge string
 

@@ -20,15 +20,7 @@ func (e *Engine) Explain(ctx context.Context, reader freshet.ID, post freshet.Po
 	if relations == nil {
 		relations = &scan.Nobody
 	}
-	x := feed.Explanation{Relation: feed.Stranger, Edge: feed.Merged, Found: feed.InStore}
-	switch {
-	case post.Author == reader:
-		x.Relation = feed.Self
-	case relations.Hides(post.Author):
-		x.Relation = feed.Hidden
-	case relations.Follows(post.Author):
-		x.Relation = feed.Followed
-	}
+	x := feed.Explanation{Relation: feed.RelationOf(relations, reader, post.Author), Edge: feed.Merged, Found: feed.InStore}
 	x.InFeed = (x.Relation == feed.Self || x.Relation == feed.Followed) && !e.removed.view().has(post.ID)
 	if e.reads != nil {
 		now := e.o.Now()
