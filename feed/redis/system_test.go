@@ -264,7 +264,7 @@ func open(client rueidis.ClientOption, strict bool, seen *[]*system) feedtest.Op
 func TestStreams(t *testing.T) {
 	client := clientOf(testenv.StartRedis(t).Addr)
 	var seen []*system
-	feedtest.Run(t, open(client, true, &seen), feedtest.Options{Checks: testenv.Size(2, 5, 400), Ops: 250})
+	feedtest.Run(t, open(client, true, &seen), feedtest.Options{Checks: testenv.Size(2, 3, 400), Ops: 250})
 	used(t, seen)
 }
 
@@ -272,7 +272,7 @@ func TestStreams(t *testing.T) {
 func TestConcurrentUsers(t *testing.T) {
 	client := clientOf(testenv.StartRedis(t).Addr)
 	var seen []*system
-	feedtest.RunConcurrent(t, open(client, false, &seen), feedtest.Options{Ops: testenv.Size(600, 3_000, 60_000), Seed: 1})
+	feedtest.RunConcurrent(t, open(client, false, &seen), feedtest.Options{Ops: testenv.Size(600, 2_000, 60_000), Seed: 1})
 	used(t, seen)
 }
 
