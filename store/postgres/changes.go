@@ -75,6 +75,7 @@ var facts = map[string]fact{
 	"likes":    {"post", "user_id", store.LikeChanged, store.LikeChanged, store.LikeChanged},
 	"comments": {"post", "id", store.CommentChanged, store.CommentChanged, store.CommentChanged},
 	"sessions": {"id", "user_id", 0, 0, store.SessionEnded},
+	"follow_requests": {"target", "requester", store.RequestChanged, store.RequestChanged, store.RequestChanged},
 	"api_keys": {"id", "", 0, store.KeyRevoked, store.KeyRevoked},
 }
 
