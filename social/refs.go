@@ -61,6 +61,7 @@ func RefsOf(c store.Change) Refs {
 		return Refs{Counts: []freshet.ID{c.Subject}, Liked: []freshet.ID{c.Object}}
 	case store.CommentChanged:
 		return Refs{Counts: []freshet.ID{c.Subject}, Rows: rowsOf(commentsTable, c.Subject)}
+	case store.RequestChanged: // of which nothing is cached
 	case store.Imported:
 		return Refs{
 			Users: c.Also, Relations: c.Also, History: true,

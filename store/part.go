@@ -52,7 +52,8 @@ type Part interface {
 // Between is what stands between a user and another one.
 type Between struct {
 	Private  bool // the user is
-	Accepted bool // the user has accepted the other's request, which is no follow yet
+	Asked    bool // the other has asked the user for a follow, and does not follow yet
+	Accepted bool // and the user has accepted that
 	Follows  bool // the user follows the other
 	Apart    bool // one blocks the other
 }

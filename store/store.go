@@ -124,7 +124,8 @@ type Requests interface {
 	AcceptRequest(ctx context.Context, target, requester freshet.ID, w Write) (changed bool, at position.Token, err error)
 	// RefuseRequest removes a request that waits. Where there is none it is freshet.ErrNotFound.
 	RefuseRequest(ctx context.Context, target, requester freshet.ID, w Write) (position.Token, error)
-	// CompleteFollow turns an accepted request into the follow; without one it changes nothing.
+	// CompleteFollow turns a request that was accepted, or that needs nobody's leave any more because the target is not private,
+	// into the follow; without one it changes nothing.
 	CompleteFollow(ctx context.Context, requester, target freshet.ID, w Write) (changed bool, at position.Token, err error)
 	// FollowRequests lists the requests that wait, from the newest; before is an Edge.ID, 0 for the start.
 	FollowRequests(ctx context.Context, target, before freshet.ID, limit int) ([]freshet.Edge, error)

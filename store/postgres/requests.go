@@ -40,7 +40,7 @@ func (d *DB) RefuseRequest(ctx context.Context, target, requester freshet.ID, w 
 	return at, err
 }
 
-// CompleteFollow turns an accepted request into the follow. Both users are here.
+// CompleteFollow turns a request that no leave is wanted for any more into the follow. Both users are here.
 func (d *DB) CompleteFollow(ctx context.Context, requester, target freshet.ID, w store.Write) (bool, position.Token, error) {
 	return d.relate(ctx, "complete_follow", requester, target, w)
 }
@@ -51,7 +51,8 @@ func (d *DB) FollowRequests(ctx context.Context, target, before freshet.ID, limi
 		int64(target), from(before), limit)
 }
 
-const between = `SELECT private, EXISTS (SELECT FROM follow_requests WHERE target = $1 AND requester = $2 AND accepted),
+const between = `SELECT private, EXISTS (SELECT FROM follow_requests WHERE target = $1 AND requester = $2),
+	EXISTS (SELECT FROM follow_requests WHERE target = $1 AND requester = $2 AND accepted),
 	EXISTS (SELECT FROM follows WHERE follower = $1 AND followee = $2),
 	EXISTS (SELECT FROM blocks WHERE blocker = $1 AND blocked = $2) OR EXISTS (SELECT FROM blocked_by WHERE blocked = $1 AND blocker = $2)
 	FROM users WHERE id = $1`
@@ -59,7 +60,7 @@ const between = `SELECT private, EXISTS (SELECT FROM follow_requests WHERE targe
 // Between tells what stands between a user and another one.
 func (d *DB) Between(ctx context.Context, user, other freshet.ID) (store.Between, error) {
 	return get(ctx, d, "user", func(r pgx.Rows) (b store.Between, err error) {
-		err = r.Scan(&b.Private, &b.Accepted, &b.Follows, &b.Apart)
+		err = r.Scan(&b.Private, &b.Asked, &b.Accepted, &b.Follows, &b.Apart)
 		return b, err
 	}, between, int64(user), int64(other))
 }

@@ -80,7 +80,7 @@ func (s *Store) CompleteFollow(ctx context.Context, requester, target freshet.ID
 			return p.CompleteFollow(ctx, requester, target, w)
 		}
 		there, err := s.between(ctx, target, requester)
-		if err != nil || !there.Accepted {
+		if err != nil || !there.Accepted && (there.Private || !there.Asked) {
 			return false, nil, err
 		}
 		return p.Follow(ctx, requester, target, w)

@@ -88,14 +88,17 @@ func (d *DB) RefuseRequest(ctx context.Context, target, requester freshet.ID, w 
 	return at, err
 }
 
-// CompleteFollow turns an accepted request into the follow. Both users are here.
+// CompleteFollow turns a request that no leave is wanted for any more into the
+// follow. Both users are here.
 func (d *DB) CompleteFollow(ctx context.Context, requester, target freshet.ID, w store.Write) (bool, position.Token, error) {
 	return d.relate(ctx, w, requester, target, func(t *tx, here bool) error {
 		if !here {
 			return store.ErrMoved
 		}
-		_, accepted, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ? AND accepted", target, requester)
-		if err != nil || !accepted {
+		if _, asked, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ?", target, requester); err != nil || !asked {
+			return err
+		}
+		if closed, err := t.closedTo(requester, target); err != nil || closed {
 			return err
 		}
 		if err := t.follow(requester, target, here); err != nil {
@@ -110,7 +113,8 @@ func (d *DB) FollowRequests(ctx context.Context, target, before freshet.ID, limi
 	return d.edges(ctx, "SELECT id, requester FROM follow_requests WHERE target = ? AND id < ? AND NOT accepted ORDER BY id DESC LIMIT ?", target, before, limit)
 }
 
-const between = `SELECT private, EXISTS (SELECT 1 FROM follow_requests WHERE target = ?1 AND requester = ?2 AND accepted),
+const between = `SELECT private, EXISTS (SELECT 1 FROM follow_requests WHERE target = ?1 AND requester = ?2),
+	EXISTS (SELECT 1 FROM follow_requests WHERE target = ?1 AND requester = ?2 AND accepted),
 	EXISTS (SELECT 1 FROM follows WHERE follower = ?1 AND followee = ?2),
 	EXISTS (SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2) OR EXISTS (SELECT 1 FROM blocked_by WHERE blocked = ?1 AND blocker = ?2)
 	FROM users WHERE id = ?1`
@@ -118,7 +122,7 @@ const between = `SELECT private, EXISTS (SELECT 1 FROM follow_requests WHERE tar
 // Between tells what stands between a user and another one.
 func (d *DB) Between(ctx context.Context, user, other freshet.ID) (store.Between, error) {
 	found, err := list(ctx, d, between, []any{user, other}, func(r *litedb.Rows) store.Between {
-		return store.Between{Private: r.Int(0) != 0, Accepted: r.Int(1) != 0, Follows: r.Int(2) != 0, Apart: r.Int(3) != 0}
+		return store.Between{Private: r.Int(0) != 0, Asked: r.Int(1) != 0, Accepted: r.Int(2) != 0, Follows: r.Int(3) != 0, Apart: r.Int(4) != 0}
 	})
 	if err == nil && len(found) == 0 {
 		err = freshet.NotFound("user")

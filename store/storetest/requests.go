@@ -85,7 +85,10 @@ func testAccept(e *env) {
 	a, b := u[0], u[1]
 	e.closed(e, b)
 	for _, way := range []func() (bool, error){
-		func() (bool, error) { changed, _, err := e.CompleteFollow(ctx, a, b, store.Write{}); return changed, err },
+		func() (bool, error) {
+			changed, _, err := e.CompleteFollow(ctx, a, b, store.Write{})
+			return changed, err
+		},
 		func() (bool, error) { changed, _, err := e.Follow(ctx, a, b, store.Write{}); return changed, err },
 	} {
 		e.ask(e, a, b)
@@ -130,7 +133,7 @@ func testAccept(e *env) {
 
 func testGoingPrivate(e *env) {
 	ctx := e.Context()
-	u := e.users(3)
+	u := e.users(4)
 	e.follow(u[1], u[0])
 	e.closed(e, u[0])
 	e.counted(u[0], 1, 0, 0)
@@ -138,11 +141,15 @@ func testGoingPrivate(e *env) {
 	e.ok(err)
 	e.same("followed again by a follower", changed, false)
 	e.ask(e, u[2], u[0])
+	e.ask(e, u[3], u[0])
 	e.open(u[0])
-	e.same("who asked", e.asking(u[0]), []freshet.ID{u[2]})
+	e.same("who asked", e.asking(u[0]), []freshet.ID{u[3], u[2]})
 	e.follow(u[2], u[0])
+	changed, _, err = e.CompleteFollow(ctx, u[3], u[0], store.Write{})
+	e.ok(err)
+	e.same("completed without leave, of who is public", changed, true)
 	e.same("who asks", len(e.asking(u[0])), 0)
-	e.counted(u[0], 2, 0, 0)
+	e.counted(u[0], 3, 0, 0)
 }
 
 func testRequestList(e *env) {

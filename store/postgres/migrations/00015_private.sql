@@ -295,7 +295,7 @@ BEGIN
 	IF NOT lock_pair(p_actor, p_target) THEN
 		PERFORM refuse('FR005', 'user', '');
 	END IF;
-	IF NOT EXISTS (SELECT FROM follow_requests WHERE target = p_target AND requester = p_actor AND accepted) THEN
+	IF NOT EXISTS (SELECT FROM follow_requests WHERE target = p_target AND requester = p_actor) OR closed_to(p_actor, p_target) THEN
 		RETURN false;
 	END IF;
 	v_changed := follow(p_actor, p_target, p_at);
