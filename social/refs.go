@@ -61,12 +61,12 @@ func RefsOf(c store.Change) Refs {
 		return Refs{Counts: []freshet.ID{c.Subject}, Liked: []freshet.ID{c.Object}}
 	case store.CommentChanged:
 		return Refs{Counts: []freshet.ID{c.Subject}, Rows: rowsOf(commentsTable, c.Subject)}
-	case store.RequestChanged: // of which nothing is cached
 	case store.Imported:
 		return Refs{
 			Users: c.Also, Relations: c.Also, History: true,
 			Rows: append(follows(c.Also, c.Also), rowsOf(postsTable, c.Also...)...),
 		}
+	case store.RequestChanged: // of which nothing is cached
 	}
 	return Refs{}
 }
