@@ -66,7 +66,6 @@ func RefsOf(c store.Change) Refs {
 			Users: c.Also, Relations: c.Also, History: true,
 			Rows: append(follows(c.Also, c.Also), rowsOf(postsTable, c.Also...)...),
 		}
-	case store.RequestChanged: // of which nothing is cached
 	}
 	return Refs{}
 }
