@@ -14,6 +14,7 @@ type User struct {
 	Name           string
 	Bio            string
 	AvatarURL      string
+	Private        bool // only who follows sees what the user writes, and who wants to asks first
 	FollowersCount int64
 	FollowingCount int64
 	PostsCount     int64
@@ -39,6 +40,7 @@ type UserPatch struct {
 	Bio       *string
 	AvatarURL *string
 	Email     *string
+	Private   *bool
 }
 
 // Credentials is what a sign-in is checked against.

@@ -282,12 +282,17 @@ func (c *call) follow(in *FollowOperation) do {
 		if err != nil {
 			return BatchResult{}, nil, err
 		}
-		do := c.api.social.Follow
+		status, requested := http.StatusNoContent, false
+		var at position.Token
 		if in.Op == "unfollow" {
-			do = c.api.social.Unfollow
+			at, err = c.api.social.Unfollow(ctx, actor, target, w)
+		} else {
+			requested, at, err = c.api.social.Follow(ctx, actor, target, w)
 		}
-		at, err := do(ctx, actor, target, w)
-		return BatchResult{Status: http.StatusNoContent}, at, err
+		if requested {
+			status = http.StatusAccepted
+		}
+		return BatchResult{Status: status}, at, err
 	}
 }
 

@@ -261,6 +261,14 @@ func (c *call) fingerprint(key string) (sum [32]byte) {
 // decode reads the body into v.
 func (c *call) decode(v any) error { return c.route.in.decode(c.body, v) }
 
+// viewer is who looks, for what also those may see who are not signed in: an API key alone is no user, but somebody.
+func (c *call) viewer() freshet.ID {
+	if c.user == 0 && c.who.Kind != access.Anonymous {
+		return social.Host
+	}
+	return c.user
+}
+
 // id reads an id from the path.
 func (c *call) id(name string) (freshet.ID, error) {
 	id, err := freshet.ParseID(c.r.PathValue(name))

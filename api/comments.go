@@ -50,7 +50,7 @@ func listComments(c *call, post freshet.ID) error {
 	if err != nil {
 		return err
 	}
-	l, err := c.api.social.Comments(c.ctx(), c.user, post, w.from, w.limit)
+	l, err := c.api.social.Comments(c.ctx(), c.viewer(), post, w.from, w.limit)
 	if err != nil {
 		return err
 	}

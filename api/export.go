@@ -13,7 +13,7 @@ const ndjson = "application/x-ndjson"
 // or the id of what the line is about.
 type Exported struct {
 	_    struct{} `additionalProperties:"true"`
-	Type string   `json:"type" enum:"user,post,comment,like,following,follower,block,mute,session"`
+	Type string   `json:"type" enum:"user,post,comment,like,following,follower,block,mute,follow_request,session"`
 }
 
 const (
@@ -68,7 +68,7 @@ func (e *exporter) Like(post freshet.ID) error {
 	return e.line(append(appendID(b, "post_id", post), '}'))
 }
 
-// Edge writes a follow, block or mute.
+// Edge writes a follow, block, mute or request.
 func (e *exporter) Edge(kind string, edge freshet.Edge) error {
 	b := append(e.c.buf, `{"type":"`...)
 	b = append(b, kind...)

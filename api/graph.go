@@ -16,13 +16,16 @@ type usersOf func(ctx context.Context, viewer, user, before freshet.ID, limit in
 
 func (a *API) graphRoutes() []route {
 	s := a.social
-	var routes []route
+	routes := append(a.requestRoutes(), route{
+		method: "PUT", path: underUser + "follow", id: "follow", tag: "graph", summary: "Follow a user",
+		about: "Old posts come and go with the follow. A private user is asked: 202, until the user accepts.",
+		need:  someUser, status: 204, accepted: answerOf[FollowState](a), serve: withID(follow), resume: followAgain,
+	})
 	for _, v := range []struct {
 		method, verb, id, summary string
 		do                        relate
 	}{
-		{"PUT", "follow", "follow", "Follow a user", s.Follow},
-		{"DELETE", "follow", "unfollow", "Unfollow a user", s.Unfollow},
+		{"DELETE", "follow", "unfollow", "Unfollow a user, or withdraw a request", s.Unfollow},
 		{"PUT", "block", "block", "Block a user", s.Block},
 		{"DELETE", "block", "unblock", "Lift a block", s.Unblock},
 		{"PUT", "mute", "mute", "Mute a user", s.Mute},
@@ -49,7 +52,7 @@ func (a *API) graphRoutes() []route {
 					return err
 				}
 				return c.users(listName(l.name, id), 0, func(w window) (social.UserList, error) {
-					return l.list(c.ctx(), c.user, id, w.from, w.limit)
+					return l.list(c.ctx(), c.viewer(), id, w.from, w.limit)
 				})
 			},
 		})
@@ -60,6 +63,7 @@ func (a *API) graphRoutes() []route {
 	}{
 		{"blocks", "Whom you block, newest first", s.Blocks},
 		{"mutes", "Whom you mute, newest first", s.Mutes},
+		{"follow-requests", "Who asks to follow you, newest first", s.FollowRequests},
 	} {
 		routes = append(routes, route{
 			method: "GET", path: "/v1/" + l.name, id: "list-" + l.name, tag: "graph", summary: l.summary,
@@ -75,7 +79,7 @@ func (a *API) graphRoutes() []route {
 }
 
 var aboutVerb = map[string]string{
-	"follow": "Old posts come and go with the follow.",
+	"follow": "All of the user's posts leave your home feed.",
 	"block":  "Ends both follows and hides the two from each other.",
 	"mute":   "Hides the user's posts from your home feed.",
 }

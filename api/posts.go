@@ -123,7 +123,7 @@ func (c *call) madePost(p *social.PostView, at position.Token) error {
 }
 
 func getPost(c *call, id freshet.ID) error {
-	p, err := c.api.social.PostByID(c.ctx(), c.user, id)
+	p, err := c.api.social.PostByID(c.ctx(), c.viewer(), id)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func getPost(c *call, id freshet.ID) error {
 }
 
 func (c *call) showPost(id freshet.ID) error {
-	p, err := c.api.social.PostByID(c.ctx(), c.user, id)
+	p, err := c.api.social.PostByID(c.ctx(), c.viewer(), id)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func postsOf(c *call, author freshet.ID) error {
 	if err != nil {
 		return err
 	}
-	if err := c.api.social.ByAuthor(c.ctx(), c.user, author, w.from, w.limit, &c.page); err != nil {
+	if err := c.api.social.ByAuthor(c.ctx(), c.viewer(), author, w.from, w.limit, &c.page); err != nil {
 		return err
 	}
 	return c.posts(w)

@@ -86,7 +86,9 @@ func appendUser(b []byte, u *freshet.User, email *string) []byte {
 		b = append(b, `,"email":`...)
 		b = appendString(b, *email)
 	}
-	b = append(b, `,"private":false,"followers_count":`...)
+	b = append(b, `,"private":`...)
+	b = strconv.AppendBool(b, u.Private)
+	b = append(b, `,"followers_count":`...)
 	b = strconv.AppendInt(b, u.FollowersCount, 10)
 	b = append(b, `,"following_count":`...)
 	b = strconv.AppendInt(b, u.FollowingCount, 10)

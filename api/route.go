@@ -24,6 +24,7 @@ type route struct {
 	direct       bool          // bound to the mux without huma's adapter
 	in           *schema       // of the body; nil: none
 	status       int           // where all went well
+	accepted     *huma.Schema  // of the answer 202, where it may come to that instead; nil: it may not
 	out          *huma.Schema  // of the answer; nil: none
 	media        string        // of the answer; default application/json
 	errors       []int         // besides those that follow from the above
@@ -144,6 +145,12 @@ func (a *API) operation(r *route) *huma.Operation {
 		ok.Content = map[string]*huma.MediaType{media: {Schema: r.out}}
 	}
 	op.Responses[strconv.Itoa(r.status)] = ok
+	if r.accepted != nil {
+		op.Responses[strconv.Itoa(http.StatusAccepted)] = &huma.Response{
+			Description: http.StatusText(http.StatusAccepted), Headers: ok.Headers,
+			Content: map[string]*huma.MediaType{"application/json": {Schema: r.accepted}},
+		}
+	}
 	for _, status := range errs {
 		op.Responses[strconv.Itoa(status)] = a.problemResponse(status)
 	}

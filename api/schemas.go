@@ -24,9 +24,10 @@ type (
 		AvatarURL string `json:"avatar_url,omitempty"`
 	}
 	userPatch struct {
-		Name  *string `json:"name,omitempty" minLength:"1"`
-		Bio   *string `json:"bio,omitempty"`
-		Email *string `json:"email,omitempty" doc:"Empty removes it"`
+		Name    *string `json:"name,omitempty" minLength:"1"`
+		Bio     *string `json:"bio,omitempty"`
+		Email   *string `json:"email,omitempty" doc:"Empty removes it"`
+		Private *bool   `json:"private,omitempty"`
 	}
 	newSession struct {
 		Handle   string `json:"handle"`
@@ -63,7 +64,7 @@ type (
 		Author
 		Bio            string    `json:"bio"`
 		Email          *string   `json:"email,omitempty" doc:"In the user's own view alone"`
-		Private        bool      `json:"private"`
+		Private        bool      `json:"private" doc:"Posts and lists are for accepted followers alone"`
 		FollowersCount int64     `json:"followers_count"`
 		FollowingCount int64     `json:"following_count"`
 		PostsCount     int64     `json:"posts_count"`
@@ -82,6 +83,10 @@ type (
 		LikeCount    int64           `json:"like_count"`
 		CommentCount int64           `json:"comment_count"`
 		Liked        *bool           `json:"liked,omitempty" doc:"By you; only if you are signed in"`
+	}
+	// FollowState is what became of a follow that is not there yet.
+	FollowState struct {
+		State string `json:"state" enum:"requested"`
 	}
 	// Comment is an answer below a post.
 	Comment struct {

@@ -41,7 +41,7 @@ func postStats(c *call, id freshet.ID) error {
 			return err
 		}
 	}
-	s, err := c.api.social.Stats(c.ctx(), c.user, id, hours)
+	s, err := c.api.social.Stats(c.ctx(), c.viewer(), id, hours)
 	if err != nil {
 		return err
 	}

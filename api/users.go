@@ -32,7 +32,7 @@ func (a *API) userRoutes() []route {
 				if err != nil {
 					return err
 				}
-				return c.showUser(c.user, id)
+				return c.showUser(c.viewer(), id)
 			},
 		},
 		{
@@ -50,7 +50,8 @@ func (a *API) userRoutes() []route {
 		},
 		{
 			method: "PATCH", path: "/v1/users/me", id: "update-me", tag: "users", summary: "Change your profile",
-			need: someUser, in: bodyOf[userPatch](a), status: 200, out: user, serve: updateMe,
+			about: "Private: who is not signed in sees nothing of you, and your posts and lists are for your followers, who ask you first. Those you have stay. Who is no longer private lets all follow who ask.",
+			need:  someUser, in: bodyOf[userPatch](a), status: 200, out: user, serve: updateMe,
 			resume: func(c *call, _ freshet.ID) error { return c.showUser(c.user, c.user) },
 		},
 		{
@@ -59,7 +60,7 @@ func (a *API) userRoutes() []route {
 		},
 		{
 			method: "GET", path: "/v1/users/me/export", id: "export-me", tag: "users", summary: "Everything that is kept of you",
-			about: "One JSON object a line, each with a `type`: user, post, comment, like, following, follower, block, mute, session.",
+			about: "One JSON object a line, each with a `type`: user, post, comment, like, following, follower, block, mute, follow_request, session.",
 			need:  someUser, status: 200, out: answerOf[Exported](a), media: ndjson, serve: export,
 		},
 	}
@@ -126,7 +127,7 @@ func resumeUpsert(c *call, made freshet.ID) error {
 		return upsertUser(c)
 	}
 	c.status = http.StatusCreated
-	return c.showUser(0, made)
+	return c.showUser(social.Host, made)
 }
 
 func getByHandle(c *call) error {
@@ -134,7 +135,7 @@ func getByHandle(c *call) error {
 	if err != nil {
 		return err
 	}
-	u, err := c.api.social.UserByHandle(c.ctx(), c.user, handle)
+	u, err := c.api.social.UserByHandle(c.ctx(), c.viewer(), handle)
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ func getByRef(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.showUser(c.user, id)
+	return c.showUser(c.viewer(), id)
 }
 
 func updateMe(c *call) error {
@@ -158,7 +159,7 @@ func updateMe(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	u, at, err := c.api.social.UpdateUser(c.ctx(), c.user, freshet.UserPatch{Name: in.Name, Bio: in.Bio, Email: in.Email}, c.write)
+	u, at, err := c.api.social.UpdateUser(c.ctx(), c.user, freshet.UserPatch{Name: in.Name, Bio: in.Bio, Email: in.Email, Private: in.Private}, c.write)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func TestAPIRefusesBadInput(t *testing.T) {
 		refusal{"bio too long", "PATCH", users + "/me", `{"bio":"` + long[:501] + `"}`, []option{me}, 422, "invalid", "bio"},
 		refusal{"bio with a bell", "PATCH", users + "/me", `{"bio":"\u0007"}`, []option{me}, 422, "invalid", "bio"},
 		refusal{"bio null", "PATCH", users + "/me", `{"bio":null}`, []option{me}, 422, "invalid", "bio"},
-		refusal{"private", "PATCH", users + "/me", `{"private":true}`, []option{me}, 422, "invalid", "private"},
+		refusal{"private", "PATCH", users + "/me", `{"private":1}`, []option{me}, 422, "invalid", "private"},
 		refusal{"avatar", "PATCH", users + "/me", `{"avatar_media_id":"1"}`, []option{me}, 422, "invalid", "avatar_media_id"},
 		refusal{"anonymous", "PATCH", users + "/me", `{}`, nil, 401, "unauthenticated", "Authorization"},
 		refusal{"key without user", "PATCH", users + "/me", `{}`, []option{key}, 400, "malformed", "Freshet-User"},

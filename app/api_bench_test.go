@@ -38,7 +38,7 @@ func (n *apiNode) reader(tb testing.TB) (token string) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if _, err := n.social.Follow(ctx, me.ID, author.ID, store.Write{}); err != nil {
+		if _, _, err := n.social.Follow(ctx, me.ID, author.ID, store.Write{}); err != nil {
 			tb.Fatal(err)
 		}
 		for j := range 10 {

@@ -35,6 +35,14 @@ var everyWrite = []struct {
 	{"follow", func(_ *testing.T, _ *apiNode, me, other person, _ int) (string, string, string, []option) {
 		return "PUT", "/v1/users/" + other.id.String() + "/follow", "", []option{me.asks()}
 	}},
+	{"request", func(t *testing.T, n *apiNode, me, _ person, i int) (string, string, string, []option) {
+		return "PUT", "/v1/users/" + n.closed(t, fmt.Sprintf("shy%d", i)).id.String() + "/follow", "", []option{me.asks()}
+	}},
+	{"accept", func(t *testing.T, n *apiNode, me, _ person, i int) (string, string, string, []option) {
+		shy := n.closed(t, fmt.Sprintf("shy%d", i))
+		n.ask(t, "PUT", "/v1/users/"+shy.id.String()+"/follow", "", me.asks()).wants(t, 202)
+		return "PUT", "/v1/follow-requests/" + me.id.String(), "", []option{shy.asks()}
+	}},
 	{"unfollow", func(_ *testing.T, _ *apiNode, me, other person, _ int) (string, string, string, []option) {
 		return "DELETE", "/v1/users/" + other.id.String() + "/follow", "", []option{me.asks()}
 	}},

@@ -115,6 +115,7 @@ func (n *apiNode) withdrawals(t *testing.T) []withdrawal {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shy, stranger := n.person(t, "shy"), n.person(t, "stranger")
 	deleted, hidden := n.post(t, author), n.post(t, gone)
 	return []withdrawal{
 		{"session", "/v1/sessions", session.asks(), 401, ask("DELETE", "/v1/sessions/current", session.asks())},
@@ -124,6 +125,12 @@ func (n *apiNode) withdrawals(t *testing.T) []withdrawal {
 		}},
 		{"post", "/v1/posts/" + deleted, reader.asks(), 404, ask("DELETE", "/v1/posts/"+deleted, author.asks())},
 		{"blocked author", "/v1/users/" + author.id.String(), reader.asks(), 404, ask("PUT", "/v1/users/"+reader.id.String()+"/block", author.asks())},
+		{"post of who goes private", "/v1/posts/" + n.post(t, shy), stranger.asks(), 404, func() error {
+			if r := n.ask(t, "PATCH", "/v1/users/me", `{"private":true}`, shy.asks()); r.status != 200 {
+				return fmt.Errorf("%v", r)
+			}
+			return nil
+		}},
 		{"erased author's post", "/v1/posts/" + hidden, reader.asks(), 404, ask("DELETE", "/v1/users/me", gone.asks())},
 	}
 }

@@ -32,10 +32,10 @@ func BenchmarkPublicLists(b *testing.B) {
 			}
 			continue
 		}
-		if _, err := n.social.Follow(ctx, u.ID, author, store.Write{}); err != nil {
+		if _, _, err := n.social.Follow(ctx, u.ID, author, store.Write{}); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := n.social.Follow(ctx, author, u.ID, store.Write{}); err != nil {
+		if _, _, err := n.social.Follow(ctx, author, u.ID, store.Write{}); err != nil {
 			b.Fatal(err)
 		}
 		if _, _, err := n.social.Comment(ctx, freshet.NewComment{Author: u.ID, Post: post, Text: "some text"}, store.Write{}); err != nil {

@@ -92,7 +92,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.jobs = n.newJobs(jobs.Options{
 		Workers: n.cfg.Jobs.Workers, MaxAttempts: n.cfg.Jobs.MaxAttempts,
 		BackoffBase: n.cfg.Jobs.BackoffBase, BackoffMax: n.cfg.Jobs.BackoffMax,
-	}, map[string]jobs.Handler{social.FanOut: n.social.FanOutHandler})
+	}, map[string]jobs.Handler{
+		social.FanOut: n.social.FanOutHandler, social.Accepted: n.social.AcceptedHandler, social.Opened: n.social.OpenedHandler,
+	})
 	return nil
 }
 

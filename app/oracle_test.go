@@ -174,7 +174,11 @@ func (o *oracle) relate(do relate, actor, target int) error {
 	return err
 }
 
-func (o *oracle) Follow(a, b int) error   { return o.relate((*social.Service).Follow, a, b) }
+func (o *oracle) Follow(a, b int) error {
+	_, _, err := o.node.social.Follow(context.Background(), o.users[a-1], o.users[b-1], store.Write{})
+	return err
+}
+
 func (o *oracle) Unfollow(a, b int) error { return o.relate((*social.Service).Unfollow, a, b) }
 func (o *oracle) Block(a, b int) error    { return o.relate((*social.Service).Block, a, b) }
 func (o *oracle) Unblock(a, b int) error  { return o.relate((*social.Service).Unblock, a, b) }

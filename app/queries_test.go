@@ -92,10 +92,14 @@ func (c *churn) write() string {
 	for len(c.users) < 4 {
 		c.signUp()
 	}
+	follow := func(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+		_, at, err := s.Follow(ctx, actor, target, w)
+		return at, err
+	}
 	edges := []struct {
 		name string
 		do   func(context.Context, freshet.ID, freshet.ID, store.Write) (position.Token, error)
-	}{{"follow", s.Follow}, {"follow", s.Follow}, {"unfollow", s.Unfollow}, {"block", s.Block}, {"unblock", s.Unblock}, {"mute", s.Mute}}
+	}{{"follow", follow}, {"follow", follow}, {"unfollow", s.Unfollow}, {"block", s.Block}, {"unblock", s.Unblock}, {"mute", s.Mute}}
 	var what string
 	var err error
 	switch k := c.rng.IntN(16); k {

@@ -55,7 +55,7 @@ func TestTheNextReadSeesTheWrite(t *testing.T) {
 		read func() any
 		want any
 	}{
-		{"follow: home", func() error { _, err := s.Follow(ctx, ann, bob, store.Write{}); return err }, func() any { return home() }, "before;"},
+		{"follow: home", func() error { _, _, err := s.Follow(ctx, ann, bob, store.Write{}); return err }, func() any { return home() }, "before;"},
 		{"follow: followers", nil, func() any { return profile(bob).FollowersCount }, int64(1)},
 		{"follow: following", nil, func() any { return profile(ann).FollowingCount }, int64(1)},
 		{"like: count", func() error { _, _, err := s.Like(ctx, ann, post.ID, store.Write{}); return err }, func() any { return view().Likes }, int64(1)},

@@ -73,7 +73,7 @@ func viewedPosts(t *testing.T, n *Node, lives, posts int) (ids []freshet.ID) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.social.Follow(t.Context(), u.ID, author.ID, store.Write{}); err != nil {
+		if _, _, err := n.social.Follow(t.Context(), u.ID, author.ID, store.Write{}); err != nil {
 			t.Fatal(err)
 		}
 	}

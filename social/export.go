@@ -12,7 +12,7 @@ type Exported interface {
 	Post(p freshet.Post) error
 	Comment(c freshet.Comment) error
 	Like(post freshet.ID) error
-	// Edge gets "following", "follower", "block" or "mute" and the other user.
+	// Edge gets "following", "follower", "block", "mute" or "follow_request" (by the other user, and waiting) and the other user.
 	Edge(kind string, e freshet.Edge) error
 	Session(s freshet.Session) error
 }
@@ -57,6 +57,7 @@ func (s *Service) Export(ctx context.Context, user freshet.ID, to Exported) erro
 		{"follower", s.store.Followers},
 		{"block", s.store.Blocks},
 		{"mute", s.store.Mutes},
+		{"follow_request", s.store.FollowRequests},
 	} {
 		steps = append(steps, func() error {
 			return each(func(from freshet.ID) ([]freshet.Edge, error) { return l.list(ctx, user, from, exportChunk) },

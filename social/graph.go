@@ -2,6 +2,7 @@ package social
 
 import (
 	"context"
+	"errors"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
@@ -68,22 +69,46 @@ func (s *Service) relate(ctx context.Context, write edge, kind store.ChangeKind,
 	return at, s.committed(ctx, at, store.Change{Kind: kind, Subject: actor, Object: target})
 }
 
-// Follow lets actor see target's posts, old ones too. Whoever is blocked in
-// either direction is not found.
-func (s *Service) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
+// Follow lets actor see target's posts, old ones too, or asks a private target
+// for that. Whoever is blocked in either direction is not found.
+func (s *Service) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (requested bool, at position.Token, err error) {
 	r, err := s.spaces.relations.Get(ctx, actor)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
 	if len(r.Following) >= s.limits.Follows && !r.Follows(target) {
-		return nil, freshet.Invalid("id", "is one more than the %d users that you may follow", s.limits.Follows)
+		return false, nil, freshet.Invalid("id", "is one more than the %d users that you may follow", s.limits.Follows)
 	}
-	return s.relate(ctx, s.store.Follow, store.FollowChanged, actor, target, w)
+	at, err = s.relate(ctx, s.store.Follow, store.FollowChanged, actor, target, w)
+	if errors.Is(err, store.ErrPrivate) {
+		return s.request(ctx, actor, target, w)
+	}
+	return false, at, err
 }
 
-// Unfollow ends a follow; all of target's posts leave actor's feed.
+// Unfollow ends a follow, or takes back that one was asked for; all of target's
+// posts leave actor's feed.
 func (s *Service) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (position.Token, error) {
-	return s.relate(ctx, s.store.Unfollow, store.FollowChanged, actor, target, w)
+	if actor == target {
+		return nil, errSelf
+	}
+	for range 2 { // between the two writes a request may have become the follow
+		changed, at, err := s.store.Unfollow(ctx, actor, target, w)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			return at, s.committed(ctx, at, store.Change{Kind: store.FollowChanged, Subject: actor, Object: target})
+		}
+		changed, at, err = s.store.WithdrawRequest(ctx, actor, target, w)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			return at, s.committed(ctx, at, store.Change{Kind: store.RequestChanged, Subject: target, Object: actor})
+		}
+	}
+	return nil, nil
 }
 
 // Block ends both follows and hides the two from each other.
@@ -119,33 +144,46 @@ type UserList struct {
 // Followers lists who follows a user, newest follow first, as viewer sees it
 // (0: nobody signed in). The other lists work alike.
 func (s *Service) Followers(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.lists.followers, viewer, user, before, limit)
+	return s.shown(ctx, s.lists.followers, viewer, user, before, limit)
 }
 
 // Following lists whom a user follows.
 func (s *Service) Following(ctx context.Context, viewer, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.lists.following, viewer, user, before, limit)
+	return s.shown(ctx, s.lists.following, viewer, user, before, limit)
 }
 
 // Blocks lists whom a user blocks; it is the one list that shows them.
 func (s *Service) Blocks(ctx context.Context, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Blocks, 0, user, before, limit)
+	return s.edges(ctx, s.store.Blocks, user, before, limit, func(*Profile) bool { return false })
 }
 
 // Mutes lists whom a user mutes.
 func (s *Service) Mutes(ctx context.Context, user, before freshet.ID, limit int) (UserList, error) {
-	return s.edges(ctx, s.store.Mutes, user, user, before, limit)
+	return s.shown(ctx, s.store.Mutes, user, user, before, limit)
 }
 
-func (s *Service) edges(ctx context.Context, list list[freshet.Edge], viewer, user, before freshet.ID, limit int) (UserList, error) {
-	if _, err := s.User(ctx, viewer, user); err != nil {
+// FollowRequests lists who asks a user for a follow, newest request first.
+func (s *Service) FollowRequests(ctx context.Context, user, before freshet.ID, limit int) (UserList, error) {
+	return s.shown(ctx, s.store.FollowRequests, user, user, before, limit)
+}
+
+// shown is a list of a user's, without those whom viewer may not see.
+func (s *Service) shown(ctx context.Context, list list[freshet.Edge], viewer, user, before freshet.ID, limit int) (UserList, error) {
+	if err := s.open(ctx, viewer, user); err != nil {
 		return UserList{}, err
 	}
 	hidden, err := s.blockedFor(ctx, viewer)
 	if err != nil {
 		return UserList{}, err
 	}
+	return s.edges(ctx, list, user, before, limit, func(u *Profile) bool {
+		return hidden.Blocks(u.ID) || viewer == 0 && u.Private
+	})
+}
+
+func (s *Service) edges(ctx context.Context, list list[freshet.Edge], user, before freshet.ID, limit int, hides func(*Profile) bool) (UserList, error) {
 	var out UserList
+	var err error
 	out.Users, out.Next, err = collect(before, limit,
 		func(from freshet.ID, n int) ([]freshet.Edge, error) { return list(ctx, user, from, n) },
 		func(e freshet.Edge) freshet.ID { return e.ID },
@@ -156,7 +194,7 @@ func (s *Service) edges(ctx context.Context, list list[freshet.Edge], viewer, us
 			}
 			users, err := s.profiles(ctx, ids)
 			for i, u := range users {
-				if u != nil && hidden.Blocks(u.ID) {
+				if u != nil && hides(u) {
 					users[i] = nil
 				}
 			}
@@ -167,7 +205,7 @@ func (s *Service) edges(ctx context.Context, list list[freshet.Edge], viewer, us
 
 // blockedFor gives the relations of a viewer; nobody signed in blocks nobody.
 func (s *Service) blockedFor(ctx context.Context, viewer freshet.ID) (*freshet.Relations, error) {
-	if viewer == 0 {
+	if viewer <= 0 {
 		return &freshet.Relations{}, nil
 	}
 	return s.spaces.relations.Get(ctx, viewer)

@@ -47,6 +47,7 @@ func TestRefsOfEveryKind(t *testing.T) {
 		store.PostDeleted:    {Posts: ids{1}, Counts: ids{1}, Removed: ids{1}, Users: ids{2}, Rows: append(posts, comments...)},
 		store.LikeChanged:    {Counts: ids{1}, Liked: ids{2}},
 		store.CommentChanged: {Counts: ids{1}, Rows: comments},
+		store.RequestChanged: {},
 		store.SessionEnded:   {},
 		store.KeyRevoked:     {},
 		store.Imported: {

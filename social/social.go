@@ -14,13 +14,14 @@
 // A read that begins after the acknowledgement therefore sees the write in every
 // cache and in the feed. [RefsOf] alone says what a change touches; the write
 // path and the change feed both ask it, and fencing twice is harmless. What
-// takes something away (a deletion, an erasure, a block) is acknowledged when
+// takes something away (a deletion, an erasure, a block, going private) is acknowledged when
 // every node has confirmed the fence; where that takes too long the use case
 // fails with [cache.ErrUnconfirmed], though it is done, and [Service.Confirm]
 // asks again.
 //
 // Invariants: what is deleted, or blocked in either direction, is
-// [freshet.ErrNotFound] for whoever asks; values returned are shared and not
+// [freshet.ErrNotFound] for whoever asks, and so are the posts of a private user
+// for whoever does not follow it; values returned are shared and not
 // changed; every method is safe for concurrent use.
 //
 // It is not a translation: nothing here knows of HTTP or JSON, and who may ask

@@ -64,11 +64,18 @@ func (s *Service) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserP
 	if err := first(errs...); err != nil {
 		return nil, nil, err
 	}
+	if p.Private != nil && !*p.Private {
+		w.Effects = append(w.Effects, openedEffect(id))
+	}
 	user, at, err := s.store.UpdateUser(ctx, id, p, w)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.changedUser(ctx, user, at)
+	profile, at, err := s.changedUser(ctx, user, at)
+	if err == nil && p.Private != nil && *p.Private {
+		err = s.Confirm(ctx) // also of who was private: it may have become so just now, and not been confirmed
+	}
+	return profile, at, err
 }
 
 func (s *Service) changedUser(ctx context.Context, u freshet.User, at position.Token) (*Profile, position.Token, error) {
@@ -94,7 +101,8 @@ func (s *Service) Erase(ctx context.Context, id freshet.ID, w store.Write) ([]fr
 	return gone.Sessions, at, s.withdrawn(ctx, at, changes...)
 }
 
-// User gives a user as viewer sees it (0: nobody signed in).
+// User gives a user as viewer sees it (0: nobody signed in, to whom private users
+// are not shown).
 func (s *Service) User(ctx context.Context, viewer, id freshet.ID) (*Profile, error) {
 	u, err := s.spaces.users.Get(ctx, id)
 	if errors.Is(err, cache.ErrNotFound) {
@@ -102,6 +110,9 @@ func (s *Service) User(ctx context.Context, viewer, id freshet.ID) (*Profile, er
 	}
 	if err != nil || viewer == id {
 		return u, err
+	}
+	if viewer == 0 && u.Private {
+		return nil, errUnsigned
 	}
 	hidden, err := s.blockedFor(ctx, viewer)
 	if err != nil {

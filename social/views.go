@@ -43,8 +43,8 @@ func (s *Service) visible(ctx context.Context, viewer, id freshet.ID) (*Content,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.User(ctx, viewer, p.Author); err != nil {
-		if errors.Is(err, freshet.ErrNotFound) {
+	if err := s.open(ctx, viewer, p.Author); err != nil {
+		if code := freshet.CodeOf(err); code == freshet.CodeNotFound || code == freshet.CodeForbidden {
 			err = freshet.NotFound("post")
 		}
 		return nil, err
@@ -71,7 +71,7 @@ func (s *Service) PostByID(ctx context.Context, viewer, id freshet.ID) (*PostVie
 // ByAuthor lists an author's posts from the newest, below an id, as viewer sees them.
 func (s *Service) ByAuthor(ctx context.Context, viewer, author, before freshet.ID, limit int, page *Page) error {
 	page.reset()
-	if _, err := s.User(ctx, viewer, author); err != nil {
+	if err := s.open(ctx, viewer, author); err != nil {
 		return err
 	}
 	for {
@@ -164,7 +164,7 @@ func (s *Service) hydrate(ctx context.Context, viewer freshet.ID, refs []freshet
 
 // likesOf gives the posts that viewer likes, complete down to an id.
 func (s *Service) likesOf(ctx context.Context, viewer, down freshet.ID) (*likedSet, error) {
-	if viewer == 0 {
+	if viewer <= 0 {
 		return &likedSet{}, nil
 	}
 	l, err := s.spaces.liked.Get(ctx, viewer)

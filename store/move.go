@@ -74,7 +74,7 @@ type Table uint8
 
 // The tables. Columns are in the order of a [Row]; those of the key come first, and stand before the bar.
 //
-//	UsersTable      id | created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash, followers, following, posts, head, claim
+//	UsersTable      id | created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash, followers, following, posts, head, claim, private
 //	PostsTable      id | author, created_at, edited_at, ref, text, data, likes, comments
 //	PostRefsTable   author, ref | post
 //	FollowsTable    follower, followee | id
@@ -98,10 +98,12 @@ type Table uint8
 //	KeysTable       id | name, hash, admin, created_at, revoked_at
 //	SecretsTable    name | value
 //	JournalsTable   journal | seq, part                                   the last batch of views of each; the higher one stays, and is not dropped
+//	RequestsTable   target, requester | id, accepted
 //
 // head is the newest post's id (0: none), claim the highest of store.Names that was used or ended (0: the sign-up's). A row lies
 // in the bucket of the first of its ids, of ImportedTable in its post's, of ClaimsTable in its subject's, of MirrorsTable in its
-// actor's, and MirroredTable names it. The last five are home's, and lie in bucket 0: who has that is home.
+// actor's, and MirroredTable names it. Those from HandlesTable to JournalsTable are home's, and lie in bucket 0: who has that is
+// home.
 const (
 	UsersTable Table = iota + 1
 	PostsTable
@@ -127,14 +129,15 @@ const (
 	KeysTable
 	SecretsTable
 	JournalsTable
+	RequestsTable
 
-	lastTable = JournalsTable
+	lastTable = RequestsTable
 )
 
 // tables are what the engines' own must agree with: the columns of the key and all columns, each by its type. i: int64 (ids,
 // numbers, 0 or 1, times in microseconds since 1970 with 0 for none); s: string; b: []byte, nil where there is none.
 var tables = [...]struct{ name, key, rest string }{
-	UsersTable:     {"users", "i", "iisssssssiiiii"},
+	UsersTable:     {"users", "i", "iisssssssiiiiii"},
 	PostsTable:     {"posts", "i", "iiissbii"},
 	PostRefsTable:  {"post_refs", "is", "i"},
 	FollowsTable:   {"follows", "ii", "i"},
@@ -158,6 +161,7 @@ var tables = [...]struct{ name, key, rest string }{
 	KeysTable:      {"api_keys", "i", "sbiii"},
 	SecretsTable:   {"secrets", "s", "b"},
 	JournalsTable:  {"view_batches", "b", "ii"},
+	RequestsTable:  {"follow_requests", "ii", "ii"},
 }
 
 // Tables lists all tables.
@@ -167,6 +171,9 @@ func Tables() (list []Table) {
 	}
 	return list
 }
+
+// OfHome reports whether a table is home's.
+func (t Table) OfHome() bool { return t >= HandlesTable && t <= JournalsTable }
 
 // String is the table's name.
 func (t Table) String() string { return tables[t].name }

@@ -16,7 +16,7 @@ var ErrMoved = errors.New("store: the bucket is elsewhere")
 //
 // A fact lies on the bucket in its id: what a user is, wrote and does on the user's, likes, comments and views on their
 // post's. Two kinds of facts concern a second user, who may be elsewhere: follows and blocks. Such a write makes its own half,
-// and a [Mirror] that tells the other part to make the other half. Mutes have no other half.
+// and a [Mirror] that tells the other part to make the other half. Mutes have no other half, and requests lie with whom they are for.
 //
 //	this part                                 the part that has the target
 //	follow: follows, following + 1, Mirror ──▶ Apply: followers, followers + 1
@@ -41,9 +41,21 @@ type Part interface {
 	PostsOf(ctx context.Context, authors []freshet.ID, before freshet.ID, limit int) ([]freshet.PostRef, error)
 	// CredentialsOf is Credentials of a user that is known already.
 	CredentialsOf(ctx context.Context, user freshet.ID) (freshet.Credentials, error)
+	// Between tells what the bucket of a user, which is here, knows of it and another one; a user who is not there is
+	// freshet.ErrNotFound.
+	Between(ctx context.Context, user, other freshet.ID) (Between, error)
 	// Halves lists follows (or blocks, by kind) between a user here and one elsewhere: originals, or mirrors of what lies
 	// elsewhere. They come in the order of the user here and then of the other one, after that pair.
 	Halves(ctx context.Context, q HalfQuery) ([]Half, error)
+}
+
+// Between is what stands between a user and another one.
+type Between struct {
+	Private  bool // the user is
+	Asked    bool // the other has asked the user for a follow, and does not follow yet
+	Accepted bool // and the user has accepted that
+	Follows  bool // the user follows the other
+	Apart    bool // one blocks the other
 }
 
 // MirrorKind says what a [Mirror] tells.
@@ -70,7 +82,8 @@ type Mirror struct {
 
 // Applied is what came of a mirror, also where it had been applied before.
 type Applied struct {
-	// Refused: the other half can't be, because Target does not exist (any more), or, for a follow, blocks Actor.
+	// Refused: the other half can't be, because Target does not exist (any more), or, for a follow, blocks Actor, or is private
+	// and has not accepted Actor.
 	Refused bool
 	// Parents are others' posts that lost a like or comment by an erasure, Neighbors users here who had a follow, block or
 	// mute from or to who was erased; both are empty where it had been applied before.

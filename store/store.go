@@ -83,6 +83,8 @@ type Erased struct {
 // Graph keeps who follows, blocks and mutes whom. Changed is false where the
 // edge was (or was not) there already.
 type Graph interface {
+	// Follow uses up the actor's request, if there is one. Whom a private target has not accepted, and who does not follow it
+	// already, is refused with ErrPrivate.
 	Follow(ctx context.Context, actor, target freshet.ID, w Write) (changed bool, at position.Token, err error)
 	Unfollow(ctx context.Context, actor, target freshet.ID, w Write) (changed bool, at position.Token, err error)
 	// Block also ends both follows.
@@ -100,6 +102,33 @@ type Graph interface {
 	// Relations gives the relations of each reader asked for; a reader without
 	// any has an entry with empty lists.
 	Relations(ctx context.Context, readers []freshet.ID) (map[freshet.ID]freshet.Relations, error)
+}
+
+// ErrPrivate is a follow of a private user by somebody whom that has not accepted: ask with [Requests.RequestFollow].
+var ErrPrivate error = &freshet.Error{Code: freshet.CodeForbidden, Message: "this account is private"}
+
+// Requests keeps who asks a private user for a follow. A request lies with the user who is asked; it is there until it is
+// withdrawn, refused, or turned into the follow, and ends with a block of either and with the erasure of either. Going private or
+// public leaves follows and requests as they are.
+//
+//	Graph.Follow ─▶ ErrPrivate   RequestFollow   AcceptRequest   CompleteFollow
+//	                             waits, listed ─▶ accepted ────▶ follows; no request
+type Requests interface {
+	// RequestFollow asks target. It is not needed, and nothing is made, where target is not private or has accepted the actor:
+	// then Graph.Follow does.
+	RequestFollow(ctx context.Context, actor, target freshet.ID, w Write) (needed, changed bool, at position.Token, err error)
+	// WithdrawRequest takes a request back, also one that was accepted and is no follow yet.
+	WithdrawRequest(ctx context.Context, actor, target freshet.ID, w Write) (changed bool, at position.Token, err error)
+	// AcceptRequest lets requester follow from now on, which CompleteFollow does: whoever accepts gives the effect that sees to
+	// it. Where there is no request it is freshet.ErrNotFound.
+	AcceptRequest(ctx context.Context, target, requester freshet.ID, w Write) (changed bool, at position.Token, err error)
+	// RefuseRequest removes a request that waits. Where there is none it is freshet.ErrNotFound.
+	RefuseRequest(ctx context.Context, target, requester freshet.ID, w Write) (position.Token, error)
+	// CompleteFollow turns a request that was accepted, or that needs nobody's leave any more because the target is not private,
+	// into the follow; without one it changes nothing.
+	CompleteFollow(ctx context.Context, requester, target freshet.ID, w Write) (changed bool, at position.Token, err error)
+	// FollowRequests lists the requests that wait, from the newest; before is an Edge.ID, 0 for the start.
+	FollowRequests(ctx context.Context, target, before freshet.ID, limit int) ([]freshet.Edge, error)
 }
 
 // Posts keeps what authors write.
@@ -191,6 +220,7 @@ type Secrets interface {
 type Store interface {
 	Users
 	Graph
+	Requests
 	Posts
 	Likes
 	Comments

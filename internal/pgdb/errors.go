@@ -23,6 +23,7 @@ const (
 	refusedMoved    = "FR005"
 	refusedTerm     = "FR007"
 	refusedFence    = "FR008"
+	refusedPrivate  = "FR009"
 )
 
 // ErrClaimed is a write whose idempotency claim was made before.
@@ -36,6 +37,9 @@ var (
 	ErrTerm      = errors.New("pgdb: another mover has taken over")
 	ErrFenceOver = errors.New("pgdb: the fence is over")
 )
+
+// ErrPrivate is a follow that its target has to accept first.
+var ErrPrivate = errors.New("pgdb: private")
 
 // explain turns what the server says into what a caller may be told.
 func explain(ctx context.Context, err error) error {
@@ -69,6 +73,8 @@ func explain(ctx context.Context, err error) error {
 		return ErrTerm
 	case refusedFence:
 		return ErrFenceOver
+	case refusedPrivate:
+		return ErrPrivate
 	case refusedInvalid:
 		return freshet.Invalid(pg.Message, "%s", pg.Detail)
 	case "23505": // unique_violation: two writes at a time

@@ -67,15 +67,16 @@ type fact struct {
 
 // facts are the tables of the publication "freshet".
 var facts = map[string]fact{
-	"users":    {"id", "", store.UserChanged, store.UserChanged, store.UserErased},
-	"follows":  {"follower", "followee", store.FollowChanged, store.FollowChanged, store.FollowChanged},
-	"blocks":   {"blocker", "blocked", store.BlockChanged, store.BlockChanged, store.BlockChanged},
-	"mutes":    {"muter", "muted", store.MuteChanged, store.MuteChanged, store.MuteChanged},
-	"posts":    {"id", "author", store.PostCreated, store.PostEdited, store.PostDeleted},
-	"likes":    {"post", "user_id", store.LikeChanged, store.LikeChanged, store.LikeChanged},
-	"comments": {"post", "id", store.CommentChanged, store.CommentChanged, store.CommentChanged},
-	"sessions": {"id", "user_id", 0, 0, store.SessionEnded},
-	"api_keys": {"id", "", 0, store.KeyRevoked, store.KeyRevoked},
+	"users":           {"id", "", store.UserChanged, store.UserChanged, store.UserErased},
+	"follows":         {"follower", "followee", store.FollowChanged, store.FollowChanged, store.FollowChanged},
+	"blocks":          {"blocker", "blocked", store.BlockChanged, store.BlockChanged, store.BlockChanged},
+	"mutes":           {"muter", "muted", store.MuteChanged, store.MuteChanged, store.MuteChanged},
+	"posts":           {"id", "author", store.PostCreated, store.PostEdited, store.PostDeleted},
+	"likes":           {"post", "user_id", store.LikeChanged, store.LikeChanged, store.LikeChanged},
+	"comments":        {"post", "id", store.CommentChanged, store.CommentChanged, store.CommentChanged},
+	"sessions":        {"id", "user_id", 0, 0, store.SessionEnded},
+	"follow_requests": {"target", "requester", store.RequestChanged, store.RequestChanged, store.RequestChanged},
+	"api_keys":        {"id", "", 0, store.KeyRevoked, store.KeyRevoked},
 }
 
 // derive names the change of a row that was written without the functions of the database. An update that moves a row to

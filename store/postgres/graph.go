@@ -55,11 +55,13 @@ func (d *DB) Unmute(ctx context.Context, actor, target freshet.ID, w store.Write
 	return d.relate(ctx, "unmute", actor, target, w)
 }
 
+func scanEdge(r pgx.Rows) (e freshet.Edge, err error) {
+	err = r.Scan((*int64)(&e.ID), (*int64)(&e.User))
+	return e, err
+}
+
 func (d *DB) edges(ctx context.Context, table, of, other string, user, before freshet.ID, limit int) ([]freshet.Edge, error) {
-	return list(ctx, d, func(r pgx.Rows) (e freshet.Edge, err error) {
-		err = r.Scan((*int64)(&e.ID), (*int64)(&e.User))
-		return e, err
-	}, "SELECT id, "+other+" FROM "+table+" WHERE "+of+" = $1 AND id < $2 ORDER BY id DESC LIMIT $3", int64(user), from(before), limit)
+	return list(ctx, d, scanEdge, "SELECT id, "+other+" FROM "+table+" WHERE "+of+" = $1 AND id < $2 ORDER BY id DESC LIMIT $3", int64(user), from(before), limit)
 }
 
 // Followers lists who follows a user, newest first.

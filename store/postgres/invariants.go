@@ -54,6 +54,10 @@ var invariants = []invariant{
 		"DELETE FROM mutes WHERE muted = @subject AND muter = @object"),
 	orphan("a mute has the muted", "mutes", "muted", "muter", "users", "muter", store.MuteChanged,
 		"DELETE FROM mutes WHERE muter = @subject AND muted = @object"),
+	orphan("a follow request has who is asked", "follow_requests", "target", "requester", "users", "", 0,
+		"DELETE FROM follow_requests WHERE requester = @subject AND target = @object"),
+	orphan("a follow request has who asks", "follow_requests", "requester", "target", "users", "target", store.RequestChanged,
+		"DELETE FROM follow_requests WHERE target = @subject AND requester = @object"),
 	orphan("a session has its user", "sessions", "user_id", "id", "users", "", store.SessionEnded,
 		"DELETE FROM sessions WHERE id = @subject"),
 	{
@@ -177,6 +181,8 @@ func placeOf(table string) string {
 		return "blocker"
 	case "mutes":
 		return "muter"
+	case "follow_requests":
+		return "target"
 	}
 	return "id"
 }

@@ -29,7 +29,7 @@ type movable struct {
 var movables = prepared([]movable{
 	{
 		table:   store.UsersTable,
-		columns: "id created_at@ admin! handle ref name bio avatar_url email password_hash c.followers c.following c.posts c.head m.claim",
+		columns: "id created_at@ admin! handle ref name bio avatar_url email password_hash c.followers c.following c.posts c.head m.claim private!",
 		join:    " LEFT JOIN user_counts c ON c.id = t.id LEFT JOIN name_claims m ON m.user_id = t.id",
 		guarded: []string{"user_counts", "users", "name_claims"},
 		// A claim that is drawn here from now on is above those that came.
@@ -39,10 +39,11 @@ var movables = prepared([]movable{
 			claims AS (INSERT INTO name_claims (user_id, claim) SELECT c1, c15 FROM n ON CONFLICT (user_id) DO UPDATE SET claim = excluded.claim),
 			last AS (INSERT INTO drawn AS d (bucket, id) SELECT bucket_of(c1), max(greatest(c1, c15)) FROM n GROUP BY 1
 				ON CONFLICT (bucket) DO UPDATE SET id = greatest(d.id, excluded.id))
-			INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash)
-				SELECT c1, of_micros(c2), c3 <> 0, c4, c5, c6, c7, c8, c9, c10 FROM n
+			INSERT INTO users (id, created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash, private)
+				SELECT c1, of_micros(c2), c3 <> 0, c4, c5, c6, c7, c8, c9, c10, c16 <> 0 FROM n
 			ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, admin = excluded.admin, handle = excluded.handle, ref = excluded.ref,
-				name = excluded.name, bio = excluded.bio, avatar_url = excluded.avatar_url, email = excluded.email, password_hash = excluded.password_hash`},
+				name = excluded.name, bio = excluded.bio, avatar_url = excluded.avatar_url, email = excluded.email, password_hash = excluded.password_hash,
+				private = excluded.private`},
 		drop: []string{
 			"DELETE FROM users t USING @ WHERE t.id = n.c1", "DELETE FROM user_counts t USING @ WHERE t.id = n.c1",
 			"DELETE FROM name_claims t USING @ WHERE t.user_id = n.c1",
@@ -115,6 +116,7 @@ var movables = prepared([]movable{
 		put: []string{`INSERT INTO view_batches AS t (journal, seq, part) SELECT n.c1, n.c2, n.c3 FROM @
 			ON CONFLICT (journal) DO UPDATE SET seq = excluded.seq, part = excluded.part WHERE (t.seq, t.part) < (excluded.seq, excluded.part)`},
 	},
+	{table: store.RequestsTable, columns: "target requester id accepted!"},
 })
 
 const (

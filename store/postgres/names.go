@@ -74,8 +74,8 @@ func (d *DB) UpdateNamed(ctx context.Context, id freshet.ID, p freshet.UserPatch
 		}
 	}
 	at, err = d.write(ctx, w, pgdb.Call{
-		SQL:  "SELECT " + userColumns + " FROM update_named($1, $2, $3, $4, $5, $6, $7) u JOIN user_counts c ON c.id = u.id",
-		Args: []any{int64(id), int64(claim), p.Handle, p.Name, p.Bio, p.AvatarURL, p.Email},
+		SQL:  "SELECT " + userColumns + " FROM update_named($1, $2, $3, $4, $5, $6, $7, $8) u JOIN user_counts c ON c.id = u.id",
+		Args: []any{int64(id), int64(claim), p.Handle, p.Name, p.Bio, p.AvatarURL, p.Email, p.Private},
 		Scan: row(&user, scanUser),
 	})
 	return user, at, err

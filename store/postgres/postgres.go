@@ -173,6 +173,7 @@ func (d *DB) write(ctx context.Context, w store.Write, functions ...pgdb.Call) (
 func portError(err error) error {
 	for refused, told := range map[error]error{
 		pgdb.ErrClaimed: store.ErrClaimed, pgdb.ErrMoved: store.ErrMoved, pgdb.ErrTerm: store.ErrTerm, pgdb.ErrFenceOver: store.ErrFenceOver,
+		pgdb.ErrPrivate: store.ErrPrivate,
 	} {
 		if errors.Is(err, refused) {
 			return told

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	userColumns = "u.id, u.ref, u.handle, u.name, u.bio, u.avatar_url, c.followers, c.following, c.posts, u.created_at"
+	userColumns = "u.id, u.ref, u.handle, u.name, u.bio, u.avatar_url, c.followers, c.following, c.posts, u.created_at, u.private"
 	usersFrom   = " FROM users u JOIN user_counts c USING (id) "
 	usersByID   = "SELECT " + userColumns + usersFrom + "WHERE u.id = ANY ($1::bigint[])"
 )
 
 func scanUser(r pgx.Rows) (u freshet.User, err error) {
 	err = r.Scan((*int64)(&u.ID), &u.Ref, &u.Handle, &u.Name, &u.Bio, &u.AvatarURL,
-		&u.FollowersCount, &u.FollowingCount, &u.PostsCount, instant{&u.CreatedAt})
+		&u.FollowersCount, &u.FollowingCount, &u.PostsCount, instant{&u.CreatedAt}, &u.Private)
 	return u, err
 }
 
@@ -62,12 +62,12 @@ func (d *DB) UpsertUser(ctx context.Context, u freshet.NewUser, w store.Write) (
 	}
 	at, err = d.write(ctx, w, pgdb.Call{
 		SQL: `SELECT (x.u).id, (x.u).ref, (x.u).handle, (x.u).name, (x.u).bio, (x.u).avatar_url,
-			coalesce(c.followers, 0), coalesce(c.following, 0), coalesce(c.posts, 0), (x.u).created_at, x.created
+			coalesce(c.followers, 0), coalesce(c.following, 0), coalesce(c.posts, 0), (x.u).created_at, (x.u).private, x.created
 			FROM upsert_user($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) x LEFT JOIN user_counts c ON c.id = (x.u).id`,
 		Args: d.newUser(u),
 		Scan: func(r pgx.Rows) error {
 			return r.Scan((*int64)(&user.ID), &user.Ref, &user.Handle, &user.Name, &user.Bio, &user.AvatarURL,
-				&user.FollowersCount, &user.FollowingCount, &user.PostsCount, instant{&user.CreatedAt}, &created)
+				&user.FollowersCount, &user.FollowingCount, &user.PostsCount, instant{&user.CreatedAt}, &user.Private, &created)
 		},
 	})
 	return user, created, at, err
@@ -84,8 +84,8 @@ func (d *DB) UpdateUser(ctx context.Context, id freshet.ID, p freshet.UserPatch,
 		key = &lower
 	}
 	at, err = d.write(ctx, w, pgdb.Call{
-		SQL:  "SELECT " + userColumns + " FROM update_user($1, $2, $3, $4, $5, $6, $7) u JOIN user_counts c ON c.id = u.id",
-		Args: []any{int64(id), p.Handle, key, p.Name, p.Bio, p.AvatarURL, p.Email},
+		SQL:  "SELECT " + userColumns + " FROM update_user($1, $2, $3, $4, $5, $6, $7, $8) u JOIN user_counts c ON c.id = u.id",
+		Args: []any{int64(id), p.Handle, key, p.Name, p.Bio, p.AvatarURL, p.Email, p.Private},
 		Scan: row(&user, scanUser),
 	})
 	return user, at, err

@@ -104,6 +104,10 @@ func (s *Store) relate(ctx context.Context, actor, target freshet.ID, w store.Wr
 	if err := s.exist(ctx, target, actor); err != nil {
 		return false, nil, err
 	}
+	return s.edge(ctx, actor, target, w, op)
+}
+
+func (s *Store) edge(ctx context.Context, actor, target freshet.ID, w store.Write, op edgeOp) (changed bool, at position.Token, err error) {
 	err = s.made(ctx, actor, &at, func(p store.Part) (err error) {
 		changed, at, err = op(p, ctx, actor, target, w)
 		return err
@@ -113,18 +117,25 @@ func (s *Store) relate(ctx context.Context, actor, target freshet.ID, w store.Wr
 
 // Follow makes actor a follower of target.
 func (s *Store) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	if err := s.admit(ctx, actor, target); err != nil {
+		return false, nil, err
+	}
 	return s.follow(ctx, actor, target, w, store.Part.Follow)
 }
 
 // Unfollow ends a follow.
 func (s *Store) Unfollow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
+	if err := s.exist(ctx, target, actor); err != nil {
+		return false, nil, err
+	}
 	return s.follow(ctx, actor, target, w, store.Part.Unfollow)
 }
 
 // follow is acknowledged when its own half is made. The other half comes before that where it takes no longer than
-// followPatience; where that can't be, because the target was erased or blocks the actor at this moment, it is undone.
+// followPatience; where that can't be, because the target was erased, blocks the actor or
+// became private at this moment, it is undone.
 func (s *Store) follow(ctx context.Context, actor, target freshet.ID, w store.Write, op edgeOp) (bool, position.Token, error) {
-	changed, at, err := s.relate(ctx, actor, target, w, op)
+	changed, at, err := s.edge(ctx, actor, target, w, op)
 	if err != nil || !changed {
 		return changed, at, err
 	}
@@ -134,6 +145,9 @@ func (s *Store) follow(ctx context.Context, actor, target freshet.ID, w store.Wr
 		s.options.Log.InfoContext(ctx, "the other half of a follow comes later", "actor", actor, "target", target, "error", err)
 		return true, at, nil
 	case r.refused[edge{store.FollowMade, actor, target}]:
+		if err := s.admit(ctx, actor, target); err != nil {
+			return false, nil, err
+		}
 		return false, nil, freshet.NotFound("user")
 	}
 	return true, at.Merge(r.at), nil

@@ -74,8 +74,13 @@ func (t *tx) eraseEdges(id freshet.ID, gone *store.Erased) (err error) {
 		"DELETE FROM blocked_by WHERE blocked = ?",
 		"DELETE FROM mutes WHERE muter = ?",
 		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ? AND NOT "+isAway("muter")+")",
+		"DELETE FROM follow_requests WHERE target = ?",
+		eraseRequests,
 	)
 }
+
+// eraseRequests ends the requests that a user has made.
+var eraseRequests = "DELETE FROM follow_requests WHERE (target, requester) IN (SELECT target, requester FROM follow_requests WHERE requester = ? AND NOT " + isAway("target") + ")"
 
 func (t *tx) erasePosts(id freshet.ID, gone *store.Erased) (err error) {
 	if gone.Posts, err = t.ids("SELECT id FROM posts WHERE author = ? ORDER BY id", id); err != nil {
@@ -250,6 +255,7 @@ func (t *tx) applyErasure(m store.Mirror) (out store.Applied, err error) {
 	}
 	if err := t.all(m.Actor,
 		"DELETE FROM mutes WHERE (muter, muted) IN (SELECT muter, muted FROM mutes WHERE muted = ? AND NOT "+isAway("muter")+")",
+		eraseRequests,
 	); err != nil {
 		return out, err
 	}

@@ -44,35 +44,49 @@ func (t *tx) apart(home, other freshet.ID, what string) error {
 
 // Follow makes actor a follower of target.
 func (d *DB) Follow(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	return d.relate(ctx, w, actor, target, func(t *tx, here bool) error {
-		if err := t.apart(actor, target, "user"); err != nil {
-			return err
-		}
-		edge, err := t.addFollow(actor, target)
-		if err != nil || edge == 0 {
-			return err
-		}
-		if err := t.countFollowing(actor, 1); err != nil {
-			return err
-		}
-		if here {
-			err = t.addFollower(actor, target, edge)
-		} else {
-			err = t.mirror(store.FollowMade, actor, target, edge)
-		}
-		if err != nil {
-			return err
-		}
-		return t.change(store.FollowChanged, actor, target)
-	})
+	return d.relate(ctx, w, actor, target, func(t *tx, here bool) error { return t.follow(actor, target, here) })
 }
 
-// addFollow adds the actor's half of an edge, unless it is there; counting is
-// left to the caller.
-func (t *tx) addFollow(actor, target freshet.ID) (edge freshet.ID, err error) {
-	if _, there, err := t.number("SELECT 1 FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil || there {
-		return 0, err
+func (t *tx) follow(actor, target freshet.ID, here bool) error {
+	if err := t.apart(actor, target, "user"); err != nil {
+		return err
 	}
+	if there, err := t.follows(actor, target); err != nil || there {
+		return err
+	}
+	if here {
+		if closed, err := t.closedTo(actor, target); err != nil {
+			return err
+		} else if closed {
+			return store.ErrPrivate
+		}
+	}
+	edge, err := t.addFollow(actor, target)
+	if err != nil {
+		return err
+	}
+	if err := t.countFollowing(actor, 1); err != nil {
+		return err
+	}
+	if here {
+		err = t.addFollower(actor, target, edge)
+	} else {
+		err = t.mirror(store.FollowMade, actor, target, edge)
+	}
+	if err != nil {
+		return err
+	}
+	return t.change(store.FollowChanged, actor, target)
+}
+
+func (t *tx) follows(actor, target freshet.ID) (bool, error) {
+	_, there, err := t.number("SELECT 1 FROM follows WHERE follower = ? AND followee = ?", actor, target)
+	return there, err
+}
+
+// addFollow adds the actor's half of an edge that is not there; counting is left
+// to the caller.
+func (t *tx) addFollow(actor, target freshet.ID) (edge freshet.ID, err error) {
 	edge = t.NextID(actor.Bucket())
 	return edge, t.exec("INSERT INTO follows (follower, followee, id) VALUES (?, ?, ?)", actor, target, edge)
 }
@@ -89,6 +103,9 @@ const addFollower = "INSERT INTO followers (followee, id, follower) VALUES (?, ?
 func (t *tx) addFollower(actor, target, edge freshet.ID) error {
 	n, err := t.Exec(addFollower, target, edge, actor)
 	if err != nil || n == 0 {
+		return err
+	}
+	if err := t.endRequest(actor, target); err != nil {
 		return err
 	}
 	return t.exec("UPDATE users SET followers_count = followers_count + 1 WHERE id = ?", target)
@@ -154,6 +171,9 @@ func (d *DB) Block(ctx context.Context, actor, target freshet.ID, w store.Write)
 		if err := t.unfollow(actor, target); err != nil {
 			return err
 		}
+		if err := t.endRequest(target, actor); err != nil {
+			return err
+		}
 		if here {
 			err = t.mirrorBlock(actor, target, edge)
 		} else {
@@ -166,10 +186,14 @@ func (d *DB) Block(ctx context.Context, actor, target freshet.ID, w store.Write)
 	})
 }
 
-// mirrorBlock makes the target's half of a block: it can't follow any more.
+// mirrorBlock makes the target's half of a block: it can't follow any more, and
+// is not asked.
 func (t *tx) mirrorBlock(actor, target, edge freshet.ID) error {
 	if err := t.exec("INSERT INTO blocked_by (blocked, blocker, id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id",
 		target, actor, edge); err != nil {
+		return err
+	}
+	if err := t.endRequest(actor, target); err != nil {
 		return err
 	}
 	return t.unfollow(target, actor)

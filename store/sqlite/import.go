@@ -9,8 +9,8 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-// ImportFollows loads one chunk of follows. What is followed already, and what
-// a block forbids, is passed over.
+// ImportFollows loads one chunk of follows. What is followed already, what a
+// block forbids, and follows of private users are passed over.
 func (d *DB) ImportFollows(ctx context.Context, rows []store.ImportedFollow) (store.ImportCount, error) {
 	return d.importChunk(ctx, func(c *chunk) error {
 		for i, row := range rows {
@@ -40,6 +40,7 @@ type chunk struct {
 	*tx
 	users   map[string]freshet.ID // by handle as written
 	met     map[freshet.ID]bool   // who was known by id; whether they are here
+	closed  map[freshet.ID]bool   // who was followed; whether they are private
 	touched map[freshet.ID]counters
 	count   store.ImportCount
 }
@@ -48,7 +49,7 @@ type counters struct{ followers, following, posts int }
 
 func (d *DB) importChunk(ctx context.Context, load func(*chunk) error) (count store.ImportCount, err error) {
 	_, err = d.commit(ctx, func(t *tx) error {
-		c := &chunk{tx: t, users: map[string]freshet.ID{}, met: map[freshet.ID]bool{}, touched: map[freshet.ID]counters{}}
+		c := &chunk{tx: t, users: map[string]freshet.ID{}, met: map[freshet.ID]bool{}, closed: map[freshet.ID]bool{}, touched: map[freshet.ID]counters{}}
 		if err := load(c); err != nil {
 			return err
 		}
@@ -147,8 +148,14 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	} else if err != nil {
 		return err
 	}
+	if there, err := c.follows(follower, followee); err != nil || there {
+		return err
+	}
+	if closed, err := c.private(followee, here); err != nil || closed {
+		return err
+	}
 	edge, err := c.addFollow(follower, followee)
-	if err != nil || edge == 0 {
+	if err != nil {
 		return err
 	}
 	c.count.Follows++
@@ -159,6 +166,17 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	}
 	c.touch(followee, counters{followers: 1})
 	return c.mirrorFollow(follower, followee, edge)
+}
+
+// private reports whether a user is known here to be private.
+func (c *chunk) private(user freshet.ID, here bool) (bool, error) {
+	closed, known := c.closed[user]
+	if known || !here {
+		return closed, nil
+	}
+	_, closed, err := c.number("SELECT 1 FROM users WHERE id = ? AND private", user)
+	c.closed[user] = closed
+	return closed, err
 }
 
 // followee is whom a row follows, who may be elsewhere where the id is known; 0:

@@ -48,6 +48,10 @@ var invariants = []invariant{
 		"DELETE FROM mutes WHERE muted = ?1 AND muter = ?2"),
 	orphan("a mute has the muted", "mutes", "muted", "muter", "users", "muter", store.MuteChanged,
 		"DELETE FROM mutes WHERE muter = ?1 AND muted = ?2"),
+	orphan("a follow request has who is asked", "follow_requests", "target", "requester", "users", "", 0,
+		"DELETE FROM follow_requests WHERE requester = ?1 AND target = ?2"),
+	orphan("a follow request has who asks", "follow_requests", "requester", "target", "users", "target", store.RequestChanged,
+		"DELETE FROM follow_requests WHERE target = ?1 AND requester = ?2"),
 	orphan("a session has its user", "sessions", "user", "id", "users", "", store.SessionEnded,
 		"DELETE FROM sessions WHERE id = ?1"),
 	{
@@ -173,6 +177,7 @@ func nameless(owner string) string {
 var rowOf = map[string]string{
 	"users": "id", "posts": "id", "comments": "id", "likes": "post", "post_views": "post", "post_view_hours": "post",
 	"post_readers": "post", "follows": "follower", "blocks": "blocker", "mutes": "muter", "sessions": "id",
+	"follow_requests": "target",
 }
 
 // orphan wants a row of table owners for the owner that each row names, unless

@@ -162,10 +162,24 @@ func (t *tx) applyMade(m store.Mirror) (refused bool, err error) {
 	} else if err != nil {
 		return false, err
 	}
+	if refused, err := t.refuses(m); err != nil || refused {
+		return refused, err
+	}
 	if err := t.addFollower(m.Actor, m.Target, m.Edge); err != nil {
 		return false, err
 	}
 	return false, t.change(store.FollowChanged, m.Actor, m.Target)
+}
+
+// refuses reports whether the target of a follow is private and has neither
+// accepted the actor nor this very follow, whose mirror was forgotten since.
+func (t *tx) refuses(m store.Mirror) (bool, error) {
+	closed, err := t.closedTo(m.Actor, m.Target)
+	if err != nil || !closed {
+		return false, err
+	}
+	_, there, err := t.number("SELECT 1 FROM followers WHERE followee = ? AND id = ? AND follower = ?", m.Target, m.Edge, m.Actor)
+	return !there, err
 }
 
 // Settle forgets mirrors, and undoes the facts of those that were refused.

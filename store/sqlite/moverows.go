@@ -166,8 +166,11 @@ func (d *DB) DropRows(ctx context.Context, term uint64, limit int) (dropped int,
 			at.after = keys[len(keys)-1]
 			return dropped, nil
 		}
-		at.table, at.after = at.table+1, nil
-		if at.table < store.JournalsTable { // which stays: it says what this part has counted of other buckets too
+		at.after = nil
+		if at.table++; at.table == store.JournalsTable { // which stays: it says what this part has counted of other buckets too
+			at.table++
+		}
+		if at.table <= lastMovable {
 			continue
 		}
 		at.table = 0

@@ -9,14 +9,14 @@ import (
 	"github.com/freshet/freshet/store"
 )
 
-const userColumns = "id, ref, handle, name, bio, avatar_url, followers_count, following_count, posts_count, created_at"
+const userColumns = "id, ref, handle, name, bio, avatar_url, followers_count, following_count, posts_count, created_at, private"
 
 var usersByID = selectByID(userColumns, "users")
 
 func scanUser(r *litedb.Rows) freshet.User {
 	return freshet.User{
 		ID: r.ID(0), Ref: r.Text(1), Handle: r.Text(2), Name: r.Text(3), Bio: r.Text(4), AvatarURL: r.Text(5),
-		FollowersCount: r.Int(6), FollowingCount: r.Int(7), PostsCount: r.Int(8), CreatedAt: r.Time(9),
+		FollowersCount: r.Int(6), FollowingCount: r.Int(7), PostsCount: r.Int(8), CreatedAt: r.Time(9), Private: r.Int(10) != 0,
 	}
 }
 
@@ -172,7 +172,7 @@ func (t *tx) changeUser(id freshet.ID, p freshet.UserPatch, rename func(old, han
 	}
 	var email string
 	found, err := t.One("SELECT "+userColumns+", email FROM users WHERE id = ?", []any{id}, func(r *litedb.Rows) {
-		u, email = scanUser(r), r.Text(10)
+		u, email = scanUser(r), r.Text(11)
 	})
 	if err != nil {
 		return u, "", err
@@ -191,6 +191,9 @@ func (t *tx) changeUser(id freshet.ID, p freshet.UserPatch, rename func(old, han
 	set(&u.Bio, p.Bio)
 	set(&u.AvatarURL, p.AvatarURL)
 	set(&email, p.Email)
+	if p.Private != nil {
+		u.Private = *p.Private
+	}
 	if u == old && email == oldEmail {
 		return u, old.Handle, nil
 	}
@@ -199,8 +202,8 @@ func (t *tx) changeUser(id freshet.ID, p freshet.UserPatch, rename func(old, han
 			return u, "", err
 		}
 	}
-	if err := t.exec("UPDATE users SET handle = ?2, name = ?3, bio = ?4, avatar_url = ?5, email = ?6 WHERE id = ?1",
-		id, u.Handle, u.Name, u.Bio, u.AvatarURL, email); err != nil {
+	if err := t.exec("UPDATE users SET handle = ?2, name = ?3, bio = ?4, avatar_url = ?5, email = ?6, private = ?7 WHERE id = ?1",
+		id, u.Handle, u.Name, u.Bio, u.AvatarURL, email, u.Private); err != nil {
 		return u, "", err
 	}
 	return u, old.Handle, t.change(store.UserChanged, id, 0)

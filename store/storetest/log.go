@@ -183,12 +183,37 @@ func (s *side) play(ctx context.Context, n int, op operation) string {
 		}
 		e, _, err = s.EraseUser(ctx, a, w)
 		did = []any{len(e.Posts), len(e.Neighbors), len(e.Parents), len(e.Sessions)}
+	case 16:
+		var u freshet.User
+		private := op.b%3 == 0
+		u, _, err = s.UpdateUser(ctx, a, freshet.UserPatch{Private: &private}, w)
+		did = u.Private
+	case 17:
+		var needed, changed bool
+		needed, changed, _, err = s.RequestFollow(ctx, a, b, w)
+		did = []any{needed, changed}
+	case 18:
+		did, _, err = s.WithdrawRequest(ctx, a, b, w)
+	case 19:
+		did, _, err = s.AcceptRequest(ctx, a, s.asking(ctx, a, b), w)
+	case 20:
+		_, err = s.RefuseRequest(ctx, a, s.asking(ctx, a, b), w)
+	case 21:
+		did, _, err = s.CompleteFollow(ctx, a, b, w)
 	}
 	return s.said(did, err)
 }
 
+// asking is the newest of those who ask a user for a follow, or somebody else.
+func (s *side) asking(ctx context.Context, user, other freshet.ID) freshet.ID {
+	if edges, err := s.FollowRequests(ctx, user, 0, 1); err == nil && len(edges) > 0 {
+		return edges[0].User
+	}
+	return other
+}
+
 // weights is how often each kind comes.
-var weights = []int{4, 2, 16, 5, 3, 3, 3, 2, 24, 4, 4, 16, 6, 10, 4, 1}
+var weights = []int{4, 2, 16, 5, 3, 3, 3, 2, 24, 4, 4, 16, 6, 10, 4, 1, 3, 12, 1, 8, 1, 5}
 
 // said is a result, or its refusal.
 func (s *side) said(what any, err error) string {
@@ -248,6 +273,7 @@ func (s *side) page(ctx context.Context, n int) string {
 	list("following", edges(s.Following))
 	list("blocks", edges(s.Blocks))
 	list("mutes", edges(s.Mutes))
+	list("requests", edges(s.FollowRequests))
 	post := at(s.posts, n)
 	comments := func(read func(context.Context, freshet.ID, freshet.ID, int) ([]freshet.Comment, error), of freshet.ID) func(freshet.ID, int) ([]freshet.ID, []freshet.ID, error) {
 		return func(from freshet.ID, limit int) (ids, _ []freshet.ID, err error) {
@@ -262,7 +288,7 @@ func (s *side) page(ctx context.Context, n int) string {
 	list("comments by", comments(s.CommentsBy, u))
 	users, err := s.Users(ctx, []freshet.ID{u})
 	for _, r := range users {
-		fmt.Fprintln(&out, r.Handle, r.Name, r.FollowersCount, r.FollowingCount, r.PostsCount, r.CreatedAt)
+		fmt.Fprintln(&out, r.Handle, r.Name, r.FollowersCount, r.FollowingCount, r.PostsCount, r.CreatedAt, r.Private)
 	}
 	posts, postsErr := s.Posts(ctx, []freshet.ID{post})
 	for _, p := range posts {

@@ -20,6 +20,7 @@ var modelCases = []testCase{{"ItBehavesLikeAFewMaps", testModel}}
 func testModel(e *env) {
 	rapid.Check(e.T, func(t *rapid.T) {
 		m := &model{e: e, t: t, ctx: e.Context(), posts: map[freshet.ID]*modelPost{}, comments: map[freshet.ID]freshet.Comment{}}
+		m.private, m.accepted = map[freshet.ID]bool{}, map[[2]freshet.ID]bool{}
 		for k := range m.edges {
 			m.edges[k] = map[[2]freshet.ID]int{}
 		}
@@ -37,6 +38,12 @@ func testModel(e *env) {
 			"unblock":   m.off(block, e.Unblock),
 			"mute":      m.mute,
 			"unmute":    m.off(mute, e.Unmute),
+			"privacy":   m.privacy,
+			"request":   m.request,
+			"withdraw":  m.off(request, e.WithdrawRequest),
+			"accept":    m.accept,
+			"refuse":    m.refuse,
+			"complete":  m.complete,
 			"post":      m.post,
 			"post ":     m.post,
 			"edit":      m.edit,
@@ -56,6 +63,7 @@ const (
 	follow = iota
 	block
 	mute
+	request
 )
 
 type modelPost struct {
@@ -69,7 +77,9 @@ type model struct {
 	t        *rapid.T
 	ctx      context.Context
 	users    []freshet.ID
-	edges    [3]map[[2]freshet.ID]int // (actor, target) → order of making
+	edges    [4]map[[2]freshet.ID]int // (actor, target) → order of making
+	private  map[freshet.ID]bool
+	accepted map[[2]freshet.ID]bool // requests
 	posts    map[freshet.ID]*modelPost
 	comments map[freshet.ID]freshet.Comment
 	steps    int
@@ -122,6 +132,9 @@ func (m *model) add(kind int, a, b freshet.ID) (changed bool) {
 func (m *model) remove(kind int, a, b freshet.ID) (changed bool) {
 	changed = m.edges[kind][[2]freshet.ID{a, b}] > 0
 	delete(m.edges[kind], [2]freshet.ID{a, b})
+	if kind == request {
+		delete(m.accepted, [2]freshet.ID{a, b})
+	}
 	return changed
 }
 
@@ -145,7 +158,7 @@ func (m *model) erase(t *rapid.T) {
 	for kind := range m.edges {
 		for pair := range m.edges[kind] {
 			if pair[0] == u || pair[1] == u {
-				delete(m.edges[kind], pair)
+				m.remove(kind, pair[0], pair[1])
 			}
 		}
 	}
@@ -179,9 +192,95 @@ func (m *model) follow(t *rapid.T) {
 		m.expect(err, freshet.CodeInvalid)
 	case m.blocked(a, b):
 		m.expect(err, freshet.CodeNotFound)
+	case m.closed(a, b) && m.edges[follow][[2]freshet.ID{a, b}] == 0:
+		m.same("refused", err, store.ErrPrivate)
 	case m.expect(err, ""):
-		m.same("changed", changed, m.add(follow, a, b))
+		added := m.add(follow, a, b)
+		if m.same("changed", changed, added); added {
+			m.remove(request, a, b)
+		}
 	}
+}
+
+// closed reports whether b is private and has not accepted a.
+func (m *model) closed(a, b freshet.ID) bool {
+	return m.private[b] && !m.accepted[[2]freshet.ID{a, b}]
+}
+
+func (m *model) privacy(t *rapid.T) {
+	u, on := m.user(t), rapid.Bool().Draw(t, "private")
+	got, _, err := m.e.UpdateUser(m.ctx, u, freshet.UserPatch{Private: &on}, store.Write{})
+	m.ok(err)
+	m.private[u] = on
+	m.same("private", got.Private, on)
+}
+
+func (m *model) request(t *rapid.T) {
+	a, b := m.user(t), m.user(t)
+	needed, changed, _, err := m.e.RequestFollow(m.ctx, a, b, store.Write{})
+	switch {
+	case a == b:
+		m.expect(err, freshet.CodeInvalid)
+	case m.blocked(a, b):
+		m.expect(err, freshet.CodeNotFound)
+	case m.expect(err, ""):
+		if m.same("needed", needed, m.closed(a, b)); needed {
+			m.same("changed", changed, m.add(request, a, b))
+		}
+	}
+}
+
+// someRequest draws two users, more often such as have one asked the other.
+func (m *model) someRequest(t *rapid.T) (asks, asked freshet.ID, there bool) {
+	var pairs [][2]freshet.ID
+	for _, a := range m.users {
+		for _, b := range m.users {
+			if pair := [2]freshet.ID{a, b}; m.edges[request][pair] > 0 {
+				pairs = append(pairs, pair)
+			}
+		}
+	}
+	pair := [2]freshet.ID{m.user(t), m.user(t)}
+	if len(pairs) > 0 && rapid.IntRange(0, 3).Draw(t, "there") > 0 {
+		pair = rapid.SampledFrom(pairs).Draw(t, "request")
+	}
+	if pair[0] == pair[1] {
+		t.Skip("oneself")
+	}
+	return pair[0], pair[1], m.edges[request][pair] > 0
+}
+
+func (m *model) accept(t *rapid.T) {
+	a, b, there := m.someRequest(t)
+	changed, _, err := m.e.AcceptRequest(m.ctx, b, a, store.Write{})
+	if !there {
+		m.expect(err, freshet.CodeNotFound)
+	} else if m.expect(err, "") {
+		m.same("changed", changed, !m.accepted[[2]freshet.ID{a, b}])
+		m.accepted[[2]freshet.ID{a, b}] = true
+	}
+}
+
+func (m *model) refuse(t *rapid.T) {
+	a, b, there := m.someRequest(t)
+	_, err := m.e.RefuseRequest(m.ctx, b, a, store.Write{})
+	if !there || m.accepted[[2]freshet.ID{a, b}] {
+		m.expect(err, freshet.CodeNotFound)
+	} else if m.expect(err, "") {
+		m.remove(request, a, b)
+	}
+}
+
+func (m *model) complete(t *rapid.T) {
+	a, b, _ := m.someRequest(t)
+	changed, _, err := m.e.CompleteFollow(m.ctx, a, b, store.Write{})
+	m.ok(err)
+	if m.edges[request][[2]freshet.ID{a, b}] == 0 || m.closed(a, b) {
+		m.same("changed", changed, false)
+		return
+	}
+	m.same("changed", changed, m.add(follow, a, b))
+	m.remove(request, a, b)
 }
 
 func (m *model) block(t *rapid.T) {
@@ -192,8 +291,10 @@ func (m *model) block(t *rapid.T) {
 	changed, _, err := m.e.Block(m.ctx, a, b, store.Write{})
 	m.ok(err)
 	m.same("changed", changed, m.add(block, a, b))
-	m.remove(follow, a, b)
-	m.remove(follow, b, a)
+	for _, kind := range []int{follow, request} {
+		m.remove(kind, a, b)
+		m.remove(kind, b, a)
+	}
 }
 
 func (m *model) mute(t *rapid.T) {

@@ -34,11 +34,14 @@ func (m *model) check(t *rapid.T) {
 	m.sameEdges("followers", m.e.Followers, u, followers)
 	m.sameEdges("blocks", m.e.Blocks, u, m.wantEdges(block, u, 0))
 	m.sameEdges("mutes", m.e.Mutes, u, m.wantEdges(mute, u, 0))
+	asking := slices.DeleteFunc(m.wantEdges(request, u, 1), func(a freshet.ID) bool { return m.accepted[[2]freshet.ID{a, u}] })
+	m.sameEdges("requests", m.e.FollowRequests, u, asking)
 	users, err := m.e.Users(m.ctx, []freshet.ID{u})
 	m.ok(err)
 	m.same("a user's counters", []int64{users[0].FollowersCount, users[0].FollowingCount, users[0].PostsCount},
 		[]int{len(followers), len(following), len(mine)})
 
+	m.same("private", users[0].Private, m.private[u])
 	all, err := m.e.Relations(m.ctx, []freshet.ID{u})
 	m.ok(err)
 	blocked := ascending(slices.Concat(m.wantEdges(block, u, 0), m.wantEdges(block, u, 1))...)

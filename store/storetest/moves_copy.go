@@ -21,7 +21,7 @@ func testRowsComeOver(x *moves) {
 	x.alike()
 	for _, t := range store.Tables() {
 		_, imports := x.p[0].(store.Importer)
-		if t >= store.HandlesTable || t == store.ImportedTable && !imports {
+		if t.OfHome() || t == store.ImportedTable && !imports {
 			continue
 		}
 		rows := x.table(0, t, 2)

@@ -51,7 +51,7 @@ func testHomeMoves(x *moves) {
 	x.notHome(s, 1)
 	x.flip()
 	for _, t := range store.Tables() {
-		if t >= store.HandlesTable && len(x.table(1, t, 2)) == 0 {
+		if t.OfHome() && len(x.table(1, t, 2)) == 0 {
 			x.Errorf("nothing of %s has moved", t)
 		}
 	}

@@ -134,6 +134,24 @@ func (s *scene) met(p store.Part) {
 	s.ok(third(p.Block(s.ctx, s.s, s.b, store.Write{})))
 	s.ok(third(p.Mute(s.ctx, s.a, s.s, store.Write{})))
 	s.ok(third(p.Mute(s.ctx, s.u, s.a, store.Write{})))
+	s.closed(p, s.b)
+	s.ask(p, s.a, s.b)
+	s.ok(third(p.AcceptRequest(s.ctx, s.b, s.a, store.Write{})))
+}
+
+// closed makes a user private.
+func (e *env) closed(p store.Store, user freshet.ID) {
+	e.Helper()
+	_, _, err := p.UpdateUser(e.ctx, user, freshet.UserPatch{Private: ptr(true)}, store.Write{})
+	e.ok(err)
+}
+
+// ask makes a request for a follow.
+func (e *env) ask(p store.Store, actor, target freshet.ID) {
+	e.Helper()
+	needed, changed, _, err := p.RequestFollow(e.ctx, actor, target, store.Write{})
+	e.ok(err)
+	e.same("needed, changed", []bool{needed, changed}, []bool{true, true})
 }
 
 // across fills what is between the parts. What can be told has been, but for a follow of a, and the erasure of one who was in
@@ -145,6 +163,7 @@ func (s *scene) across() {
 	}
 	s.ok(third(s.p[0].Block(s.ctx, s.b, s.v, store.Write{})))
 	s.at[1].follow(s.v, s.b) // is refused, because nobody has told yet
+	s.ask(s.p[0], s.t, s.b)
 	for _, reaction := range []freshet.ID{s.t, s.v} {
 		_, _, _, err := s.p[0].Like(s.ctx, reaction, s.post, store.Write{})
 		s.ok(err)
@@ -191,6 +210,8 @@ func (s *scene) says(part int) (all []string) {
 		say("following", got(p.Following(s.ctx, id, 0, 99))(e))
 		say("blocks", got(p.Blocks(s.ctx, id, 0, 99))(e))
 		say("mutes", got(p.Mutes(s.ctx, id, 0, 99))(e))
+		say("requests", got(p.FollowRequests(s.ctx, id, 0, 99))(e))
+		say("between", got(p.Between(s.ctx, id, s.a))(e))
 		say("posts", got(p.ByAuthor(s.ctx, id, 0, 99))(e))
 		say("sessions", got(p.Sessions(s.ctx, id))(e))
 	}

@@ -59,7 +59,7 @@ type partCase struct {
 	empty bool // wants new parts
 }
 
-var partCases = slices.Concat(halfCases, erasureCases, sharedCases, nameCases, importPartCases, randomPartCases)
+var partCases = slices.Concat(halfCases, requestPartCases, erasureCases, sharedCases, nameCases, importPartCases, randomPartCases)
 
 // parts is one test: several parts of one store.
 type parts struct {

@@ -45,14 +45,16 @@ func testImportedHalves(x *parts, i []store.PartImporter) {
 	scene := func(follow func(pairs [][2]freshet.ID)) (counted [][]int64) {
 		a, b := x.user(0), x.user(0)
 		c, d, foe, gone := x.user(1), x.user(1), x.user(1), x.user(1)
+		shy := x.user(0)
+		x.at[0].closed(x.p[0], shy)
 		x.at[0].follow(a, c)
 		x.ok(third(x.p[1].Block(x.ctx, foe, a, store.Write{})))
 		_, _, err := x.p[1].EraseUser(x.ctx, gone, store.Write{})
 		x.ok(err)
 		x.carry()
-		follow([][2]freshet.ID{{a, b}, {a, c}, {a, d}, {b, c}, {a, foe}, {b, c}, {b, gone}, {b, foe}})
+		follow([][2]freshet.ID{{a, b}, {a, c}, {a, d}, {b, c}, {a, foe}, {b, c}, {b, gone}, {b, foe}, {b, shy}})
 		x.carry()
-		for _, id := range []freshet.ID{a, b, c, d, foe} {
+		for _, id := range []freshet.ID{a, b, c, d, foe, shy} {
 			part := slices.IndexFunc(x.has, func(has store.Buckets) bool { return has.Has(id.Bucket()) })
 			u := x.at[part].profile(id)
 			counted = append(counted, []int64{u.FollowersCount, u.FollowingCount})
@@ -62,7 +64,7 @@ func testImportedHalves(x *parts, i []store.PartImporter) {
 	one := scene(func(pairs [][2]freshet.ID) {
 		for _, p := range pairs {
 			_, _, err := x.p[0].Follow(x.ctx, p[0], p[1], store.Write{})
-			if err != nil && !errors.Is(err, freshet.ErrNotFound) {
+			if err != nil && !errors.Is(err, freshet.ErrNotFound) && !errors.Is(err, store.ErrPrivate) {
 				x.Fatal(err)
 			}
 		}
@@ -89,14 +91,15 @@ func testImportedHalves(x *parts, i []store.PartImporter) {
 
 // testImportedRefused: what the other part refuses is undone, as with any follow.
 func testImportedRefused(x *parts, i []store.PartImporter) {
-	a, b, foe := x.user(0), x.user(1), x.user(1)
+	a, b, foe, shy := x.user(0), x.user(1), x.user(1), x.user(1)
 	x.ok(third(x.p[1].Block(x.ctx, foe, a, store.Write{})))
-	rows := []store.ImportedFollow{importedFollow(a, foe), importedFollow(a, b)}
+	x.at[1].closed(x.p[1], shy)
+	rows := []store.ImportedFollow{importedFollow(a, shy), importedFollow(a, foe), importedFollow(a, b)}
 	count, err := i[0].ImportFollows(x.ctx, rows)
 	x.ok(err)
-	x.same("counted", count.Follows, 2)
+	x.same("counted", count.Follows, 3)
 	edges := got(x.p[0].Following(x.ctx, a, 0, 9))(x.env)
-	x.same("from the newest", others(edges), []freshet.ID{b, foe})
+	x.same("from the newest", others(edges), []freshet.ID{b, foe, shy})
 	if edges[0].ID <= edges[1].ID {
 		x.Fatalf("edges %v don't rise", edges)
 	}
@@ -107,6 +110,7 @@ func testImportedRefused(x *parts, i []store.PartImporter) {
 	x.at[0].counted(a, 0, 1, 0)
 	x.at[1].counted(b, 1, 0, 0)
 	x.at[1].counted(foe, 0, 0, 0)
+	x.at[1].counted(shy, 0, 0, 0)
 }
 
 // testImportedElsewhere: followers and authors are here; a chunk with any other makes nothing.

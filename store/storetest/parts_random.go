@@ -24,7 +24,7 @@ func testRandomParts(x *parts) {
 			r.posts[i] = x.at[i].post(r.users[i], "x")
 		}
 		for range 60 {
-			switch op := r.pick(40); {
+			switch op := r.pick(46); {
 			case op < 24:
 				r.write(op / 2)
 			case op < 30:
@@ -33,6 +33,8 @@ func testRandomParts(x *parts) {
 				r.apply()
 			case op < 39:
 				r.settleSome()
+			case op < 45:
+				r.ask(op)
 			case len(r.gone) == 0:
 				r.erase()
 			}
@@ -83,6 +85,30 @@ func (r *randomParts) write(op int) {
 	default:
 		part := r.pick(2)
 		_, _, _, err = r.p[part].Like(r.ctx, a, r.posts[part], store.Write{})
+	}
+	if err != nil && freshet.CodeOf(err) != freshet.CodeNotFound && err != store.ErrPrivate {
+		r.Fatal(err)
+	}
+}
+
+// ask does what private users have: each write where its target is.
+func (r *randomParts) ask(op int) {
+	i, k := r.pick(4), r.pick(3)
+	if k >= i {
+		k++
+	}
+	a, b, p := r.users[i], r.users[k], r.p[k%2]
+	var err error
+	switch op {
+	case 39, 40:
+		private := op == 39
+		_, _, err = p.UpdateUser(r.ctx, b, freshet.UserPatch{Private: &private}, store.Write{})
+	case 41, 42:
+		_, _, _, err = p.RequestFollow(r.ctx, a, b, store.Write{})
+	case 43:
+		_, _, err = p.AcceptRequest(r.ctx, b, a, store.Write{})
+	default:
+		_, _, err = p.WithdrawRequest(r.ctx, a, b, store.Write{})
 	}
 	if err != nil && freshet.CodeOf(err) != freshet.CodeNotFound {
 		r.Fatal(err)
@@ -143,6 +169,17 @@ func (r *randomParts) check() {
 				}
 				if (r.gone[id] || r.gone[other]) && (rel.Follows(other) || rel.Hides(other)) {
 					r.Fatalf("%s and %s: one was erased and still %+v", id, other, rel)
+				}
+			}
+		}
+		for _, id := range r.users {
+			asking, err := r.p[i].FollowRequests(r.ctx, id, 0, 9)
+			if err != nil {
+				r.Fatal(err)
+			}
+			for _, x := range asking {
+				if rel := relations[id]; rel.Blocks(x.User) || r.gone[id] || r.gone[x.User] {
+					r.Fatalf("%s asks %s, across a block or an erasure", x.User, id)
 				}
 			}
 		}
