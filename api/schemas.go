@@ -33,7 +33,8 @@ type (
 		Password string `json:"password"`
 	}
 	newToken struct {
-		ExpiresIn *int `json:"expires_in,omitempty" minimum:"1" doc:"Seconds; default and most: one hour"`
+		Purpose   string `json:"purpose,omitempty" enum:"stream" doc:"A ticket for /v1/feed/stream?ticket= instead, which opens streams for one minute"`
+		ExpiresIn *int   `json:"expires_in,omitempty" minimum:"1" doc:"Seconds; default and most: one hour"`
 	}
 	newPost struct {
 		Text string          `json:"text,omitempty" doc:"May be empty with data"`
@@ -145,7 +146,7 @@ type (
 		ExpiresAt time.Time `json:"expires_at" doc:"Moves with every use"`
 		User      User      `json:"user"`
 	}
-	// Token is a user token.
+	// Token is a user token, or the ticket of a stream.
 	Token struct {
 		Token     string    `json:"token"`
 		ExpiresAt time.Time `json:"expires_at"`

@@ -45,6 +45,7 @@ func (n *Node) writeMetrics(w io.Writer) {
 	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
 	_ = cache.WriteJournalMetrics(w, v)
 
+	n.live.WriteMetrics(w)
 	n.writeShardMetrics(w)
 }
 

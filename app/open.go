@@ -15,6 +15,7 @@ import (
 	feedmemory "github.com/freshet/freshet/feed/memory"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/jobs"
+	"github.com/freshet/freshet/notify"
 	"github.com/freshet/freshet/social"
 )
 
@@ -40,6 +41,7 @@ type Node struct {
 	remote cache.Remote // the caches' shared layer; nil: none
 	stack  *cache.Stack
 	social *social.Service
+	live   *notify.Hub
 	views  *social.Views
 	jobs   jobs.Engine
 
@@ -110,6 +112,10 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 			Text: n.cfg.Limits.Text, Data: int(n.cfg.Limits.Data), Comment: n.cfg.Limits.Comment,
 			Name: n.cfg.Limits.Name, Bio: n.cfg.Limits.Bio, Follows: n.cfg.Limits.Follows,
 		},
+	})
+	n.live = notify.New(notify.Options{
+		Shards: len(n.databases), Relations: n.social.Relations, KeepFor: liveFor,
+		Streams: n.cfg.Limits.Streams, PerUser: n.cfg.Limits.StreamsPerUser, Now: n.opts.Now,
 	})
 	return n.openAccess(ctx)
 }
