@@ -43,7 +43,7 @@ func (n *Node) followChanges(ctx context.Context, shard int, heard *heard) {
 	calm := min(calmMost, n.cfg.Cache.MaxStale/4)
 	for patience := calm; ctx.Err() == nil; {
 		changed, err := f.round(ctx, patience)
-		if patience = calm; changed {
+		if patience = calm; changed || f.subscribed && !f.begun {
 			patience = settleWithin
 		}
 		if err != nil && !errors.Is(err, errNotInTime) {
@@ -66,6 +66,9 @@ func (f *following) round(ctx context.Context, patience time.Duration) (changed 
 		return false, inTime(err)
 	}
 	f.begin(head)
+	if f.begun && f.at.Reached(head) {
+		n.live.Publish(f.shard, nil, head, false)
+	}
 	changes, err := f.feed.Changes(wait, f.feed.consumer, f.at, feedChunk)
 	if err != nil {
 		return false, inTime(err)

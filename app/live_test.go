@@ -390,7 +390,9 @@ func TestASlowReaderHarmsNobody(t *testing.T) {
 	fmt.Fprintf(conn, "GET /v1/feed/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob.token)
 	s := n.watch(t, "", bob.asks())
 	text := strings.Repeat("𝄞", 5000)
-	cut := func() bool { return strings.Contains(string(n.ask(t, "GET", "/metrics", "").body), "freshet_live_cut_total 1") }
+	cut := func() bool {
+		return strings.Contains(string(n.ask(t, "GET", "/metrics", "").body), "freshet_live_cut_total 1")
+	}
 	var slowest time.Duration
 	posts := 0
 	for deadline := time.Now().Add(60 * time.Second); !cut(); posts++ {

@@ -49,10 +49,11 @@ type Hub struct {
 
 	mu        sync.Mutex
 	ring      ring
-	now       vector // what was heard of each shard
-	floor     vector // all events after it are in the ring
-	begun     []bool
-	ready     chan struct{} // closed while all have begun
+	now       vector        // what was heard of each shard
+	floor     vector        // all events after it are in the ring
+	current   []bool        // shards of which all was heard, once
+	caughtUp  int           // how many that are
+	ready     chan struct{} // closed while that is all of them
 	readers   map[freshet.ID]*reader
 	followers map[freshet.ID][]*reader // of those whose relations are known, by whom they follow; and by themselves
 	wide      map[*reader]struct{}     // who follow too many to be in followers
@@ -67,29 +68,18 @@ func New(o Options) *Hub {
 	o = o.withDefaults()
 	return &Hub{
 		options: o, ring: newRing(o.Keep),
-		now: make(vector, o.Shards), floor: make(vector, o.Shards), begun: make([]bool, o.Shards), ready: make(chan struct{}),
+		now: make(vector, o.Shards), floor: make(vector, o.Shards), current: make([]bool, o.Shards), ready: make(chan struct{}),
 		readers: make(map[freshet.ID]*reader), followers: make(map[freshet.ID][]*reader), wide: make(map[*reader]struct{}),
 		wake: make(chan struct{}, 1),
 	}
 }
 
-// Begin says that all that a shard's feed has after a position is going to be published.
+// Begin says that all that a shard's feed has after a position is going to be published. Streams are let in once it was all.
 func (h *Hub) Begin(shard int, after position.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.now[shard] = place{after, whole}
 	h.floor[shard] = h.now[shard]
-	h.begun[shard] = true
-	for _, begun := range h.begun {
-		if !begun {
-			return
-		}
-	}
-	select {
-	case <-h.ready:
-	default:
-		close(h.ready)
-	}
 }
 
 // Lost says that changes of a shard will not be told. Streams are ended, and who comes back begins with a reset. Begin goes on.
@@ -99,9 +89,12 @@ func (h *Hub) Lost(shard int) {
 	for h.ring.base < h.ring.next {
 		h.evict()
 	}
-	if h.begun[shard] {
-		h.begun[shard] = false
+	if h.caughtUp == len(h.now) {
 		h.ready = make(chan struct{})
+	}
+	if h.current[shard] {
+		h.current[shard] = false
+		h.caughtUp--
 	}
 	h.cut(errLost, func(*Stream) bool { return true })
 }
@@ -128,12 +121,26 @@ func (h *Hub) Publish(shard int, changes []store.Change, upTo position.Position,
 		h.note(shard, c)
 	}
 	h.now[shard].n = whole
-	if all := (place{upTo, whole}); !upTo.IsZero() && h.now[shard].before(all) {
-		h.now[shard] = all
+	if !upTo.IsZero() {
+		h.reach(shard, place{upTo, whole})
 	}
 }
 
-// add puts an event into the ring and the queues. The lock is held, as in what follows.
+// reach notes that all of a shard was heard up to a place. The lock is held, as in what follows.
+func (h *Hub) reach(shard int, all place) {
+	if h.now[shard].before(all) {
+		h.now[shard] = all
+	}
+	if h.current[shard] {
+		return
+	}
+	h.current[shard] = true
+	if h.caughtUp++; h.caughtUp == len(h.now) {
+		close(h.ready)
+	}
+}
+
+// add puts an event into the ring and the queues.
 func (h *Hub) add(e *Event) {
 	if h.ring.full() {
 		h.evict()

@@ -162,7 +162,11 @@ func (w *world) newNode(heard, confirmed []int) *node {
 			from = w.logs[shard][confirmed[shard]-1].change.At
 		}
 		n.hub.Begin(shard, from)
-		n.hub.Publish(shard, w.changes(shard, confirmed[shard], heard[shard]), position.Position{}, true)
+		head := position.Position{System: uint64(shard + 1), Timeline: 1, Offset: from.Offset}
+		if heard[shard] > 0 {
+			head = w.logs[shard][heard[shard]-1].change.At
+		}
+		n.hub.Publish(shard, w.changes(shard, confirmed[shard], heard[shard]), head, true)
 	}
 	return n
 }
