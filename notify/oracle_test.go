@@ -38,17 +38,16 @@ type world struct {
 	nodes  []*node
 	people []*client
 
-	mu        sync.Mutex
-	now       time.Time
-	relations map[freshet.ID]*freshet.Relations
-	follows   map[[2]freshet.ID]int // since which commit
-	blocks    map[[2]freshet.ID]bool
-	mutes     map[[2]freshet.ID]bool
-	gone      map[freshet.ID]bool
-	posts     []post
-	logs      [][]fact
-	commits   int
-	ids       int
+	mu      sync.Mutex
+	now     time.Time
+	follows map[[2]freshet.ID]int // since which commit
+	blocks  map[[2]freshet.ID]bool
+	mutes   map[[2]freshet.ID]bool
+	gone    map[freshet.ID]bool
+	posts   []post
+	logs    [][]fact
+	commits int
+	ids     int
 }
 
 type post struct {
