@@ -206,7 +206,8 @@ func appendEvent(b []byte, id, name string, data []byte) []byte {
 	return append(b, "\n\n"...)
 }
 
-// appendLines writes data whose lines, in the white space of a post's JSON, may end in each of the ways that end one here too.
+// appendLines writes data whose lines, in the white space of a post's JSON that another program wrote, may end in each of the ways that
+// end one here too.
 func appendLines(b, data []byte) []byte {
 	for i, c := range data {
 		switch {

@@ -180,13 +180,20 @@ func TestAStreamTellsWhatComesIntoTheFeed(t *testing.T) {
 		}
 	}
 	n.post(t, eve)
-	made := n.ask(t, "POST", "/v1/posts", "{\"text\":\"two\\nlines\",\"data\":{\"a\":\r\n1,\r\"b\":\n2}}", ada.asks()).wants(t, 201)
+	made := n.ask(t, "POST", "/v1/posts", `{"text":"two\nlines","data":{"a":1}}`, ada.asks()).wants(t, 201)
 	first := s.wants(t, "post", made.field("id"))
 	if alone := n.ask(t, "GET", "/v1/posts/"+made.field("id"), ""); !equalJSON(t, []byte(first.data), alone.body) {
 		t.Errorf("the event is\n%s\nand the post\n%s", first.data, alone.body)
 	}
 	own := n.post(t, bob)
 	s.wants(t, "post", own)
+	foreign, _, err := n.store.CreatePost(t.Context(), freshet.NewPost{Author: ada.id, Data: []byte("{\"a\":\r\n1,\r\"b\":\n2}")}, store.Write{})
+	if err != nil {
+		t.Fatal(err) // as another program may write
+	}
+	if e := s.wants(t, "post", foreign.ID.String()); (&reply{body: []byte(e.data)}).field("data.b") != "2" {
+		t.Errorf("%q", e.data)
+	}
 	n.ask(t, "DELETE", "/v1/posts/"+made.field("id"), "", ada.asks()).wants(t, 204)
 	s.wants(t, "delete", made.field("id"))
 
