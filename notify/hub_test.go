@@ -152,16 +152,28 @@ func TestWhatCanBeResumed(t *testing.T) {
 // Some change while relations are read: they are read again, and nobody is told by the old ones.
 func TestRelationsThatChangeWhileTheyAreRead(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan *freshet.Relations)
-	s := newScene(t, Options{Relations: func(context.Context, freshet.ID) (*freshet.Relations, error) {
-		asked <- struct{}{}
-		return <-answer, nil
+	s := newScene(t, Options{Relations: func(ctx context.Context, _ freshet.ID) (*freshet.Relations, error) {
+		select {
+		case asked <- struct{}{}:
+			return <-answer, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}})
+	await := func() {
+		t.Helper()
+		select {
+		case <-asked:
+		case <-time.After(500 * time.Millisecond):
+			t.Fatal("nobody reads the relations")
+		}
+	}
 	stream := s.subscribe(1, "")
-	<-asked
+	await()
 	s.at.Offset++
 	s.hub.Publish(0, []store.Change{{At: s.at, Kind: store.BlockChanged, Subject: 7, Object: 1}}, s.at, false)
 	answer <- &freshet.Relations{Following: []freshet.ID{7}}
-	<-asked
+	await()
 	s.posts(1)
 	answer <- &freshet.Relations{Hidden: []freshet.ID{7}, Blocked: []freshet.ID{7}}
 	if events, err := stream.Next(t.Context(), 50*time.Millisecond, nil); err != nil || len(events) > 0 {
