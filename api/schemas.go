@@ -131,6 +131,16 @@ type (
 		Push  float64 `json:"push_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
 		Merge float64 `json:"merge_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
 	}
+	// RankedPost is a post's place in a leaderboard.
+	RankedPost struct {
+		Score float64 `json:"score" doc:"What happened to it, in likes of this moment"`
+		Post  Post    `json:"post"`
+	}
+	// RankedUser is an author's place in a leaderboard.
+	RankedUser struct {
+		Score float64 `json:"score" doc:"What happened to the author and the author's posts, in likes of this moment"`
+		User  User    `json:"user"`
+	}
 	// Session is one sign-in.
 	Session struct {
 		ID        freshet.ID `json:"id"`

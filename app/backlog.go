@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -85,13 +86,24 @@ func (n *Node) writeProgress(shard int, p progress) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".progress-*")
+	err := replaceFile(path, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "confirmed %d/%d fenced %d/%d\n", p.confirmed.Timeline, p.confirmed.Offset, p.fenced.Timeline, p.fenced.Offset)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the progress of the change feed: %w", err)
+	}
+	return nil
+}
+
+// replaceFile puts what write writes in the place of a file, whole and durable, or leaves it as it was.
+func replaceFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = fmt.Fprintf(f, "confirmed %d/%d fenced %d/%d\n", p.confirmed.Timeline, p.confirmed.Offset, p.fenced.Timeline, p.fenced.Offset)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Sync()
 	}
 	if failed := f.Close(); err == nil {
@@ -101,13 +113,9 @@ func (n *Node) writeProgress(shard int, p progress) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("note the progress of the change feed: %w", err)
+		return err
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
+	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -128,7 +128,8 @@ func (f *following) begin(head position.Position) {
 	f.node.live.Begin(f.shard, f.kept.confirmed)
 }
 
-// fence does what changes require: first the caches, then the hub. What was fenced by an earlier run of this node is for the hub alone.
+// fence does what changes require: first the caches, then the hub and the leaderboards. What was fenced by an earlier run of this node
+// is for these alone.
 func (f *following) fence(ctx context.Context, changes []store.Change) error {
 	n := f.node
 	first := slices.IndexFunc(changes, func(c store.Change) bool {
@@ -156,6 +157,7 @@ func (f *following) fence(ctx context.Context, changes []store.Change) error {
 	if err := n.fence(ctx, fresh); err != nil {
 		return err
 	}
+	n.leaders.hear(changes)
 	if f.begun {
 		n.live.Publish(f.shard, fresh, position.Position{}, false)
 	}

@@ -42,8 +42,10 @@ type Node struct {
 	stack  *cache.Stack
 	social *social.Service
 	live   *notify.Hub
-	views  *social.Views
-	jobs   jobs.Engine
+
+	leaders *leaders
+	views   *social.Views
+	jobs    jobs.Engine
 
 	secrets     *access.Secrets
 	passwords   *access.Passwords
@@ -117,7 +119,7 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 		Shards: len(n.databases), Relations: n.social.Relations, KeepFor: liveFor,
 		Streams: n.cfg.Limits.Streams, PerUser: n.cfg.Limits.StreamsPerUser, Now: n.opts.Now,
 	})
-	return n.openAccess(ctx)
+	return errors.Join(n.openLeaders(), n.openAccess(ctx))
 }
 
 // newEngine makes the engine of home feeds. Processes that share a database do

@@ -94,6 +94,7 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 		group.Go(func() { n.followChanges(ctx, shard, told) })
 	}
 	group.Go(func() { n.live.Run(ctx) })
+	group.Go(func() { n.leaders.run(ctx) })
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
 	return group.Wait, nil

@@ -159,7 +159,7 @@ func (s *Service) hydrate(ctx context.Context, viewer freshet.ID, refs []freshet
 	if err := s.spaces.counts.GetInto(ctx, page.ids, page.counts, page.found); err != nil {
 		return err
 	}
-	likes, err := s.likesOf(ctx, viewer, page.ids[n-1])
+	likes, err := s.likesOf(ctx, viewer, slices.Min(page.ids))
 	if freshet.CodeOf(err) == freshet.CodeUnavailable { // where posts lie that are not on this page, perhaps
 		likes = new(likedSet)
 		likes.posts, err = s.store.Liked(ctx, viewer, page.ids)
