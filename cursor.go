@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"math"
 )
 
 // Cursors seals and opens the opaque keyset cursors of lists. A cursor bears
@@ -48,6 +49,34 @@ func (c *Cursors) Open(list string, reader ID, cursor string) (ID, error) {
 		return 0, errCursor()
 	}
 	return id, nil
+}
+
+// SealRank makes the cursor that continues a ranked list after a place: its score and, among equals, its id.
+func (c *Cursors) SealRank(list string, reader ID, score float64, id ID) string {
+	var raw [16 + cursorMAC]byte
+	binary.BigEndian.PutUint64(raw[:], math.Float64bits(score))
+	binary.BigEndian.PutUint64(raw[8:], uint64(id))
+	c.mac(raw[16:], list+string(raw[:8]), reader, id)
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// OpenRank is Open for a cursor that SealRank made. The start of the list has no id.
+func (c *Cursors) OpenRank(list string, reader ID, cursor string) (score float64, id ID, err error) {
+	if cursor == "" {
+		return 0, 0, nil
+	}
+	var raw [16 + cursorMAC]byte
+	if base64.RawURLEncoding.DecodedLen(len(cursor)) != len(raw) {
+		return 0, 0, errCursor()
+	}
+	if _, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(cursor)); err != nil {
+		return 0, 0, errCursor()
+	}
+	score, id = math.Float64frombits(binary.BigEndian.Uint64(raw[:])), ID(binary.BigEndian.Uint64(raw[8:]))
+	if id <= 0 || c.SealRank(list, reader, score, id) != cursor {
+		return 0, 0, errCursor()
+	}
+	return score, id, nil
 }
 
 func (c *Cursors) mac(dst []byte, list string, reader, id ID) {

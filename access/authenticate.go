@@ -134,6 +134,7 @@ type Presented struct {
 	Authorization string // the header
 	Cookie        string // the value of the cookie [Cookie]; looked at where there is no Authorization
 	ActFor        string // the header [UserHeader]
+	Ticket        string // of a stream, [Authenticator.MintTicket]; "": none. With one nothing else is looked at
 }
 
 // The first letters of a token say what it is.
@@ -164,7 +165,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, by Presented) (Princip
 	if err != nil {
 		return Principal{}, err
 	}
-	if by.ActFor == "" {
+	if by.ActFor == "" || by.Ticket != "" {
 		return p, nil
 	}
 	if p.Kind != ByKey {
@@ -177,6 +178,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, by Presented) (Princip
 }
 
 func (a *Authenticator) bearer(ctx context.Context, by Presented) (Principal, error) {
+	if by.Ticket != "" {
+		return a.byGrant(ctx, by.Ticket, streamTicket)
+	}
 	if by.Authorization == "" {
 		if by.Cookie == "" {
 			return Principal{}, nil
@@ -192,7 +196,7 @@ func (a *Authenticator) bearer(ctx context.Context, by Presented) (Principal, er
 	case strings.HasPrefix(token, sessionPrefix):
 		return a.bySession(ctx, token)
 	case strings.HasPrefix(token, grantPrefix):
-		return a.byGrant(ctx, token)
+		return a.byGrant(ctx, token, userToken)
 	case strings.HasPrefix(token, keyPrefix):
 		return a.byKey(ctx, token)
 	default:

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -27,9 +28,26 @@ type Gate struct {
 // With an error the Principal is anonymous and has Addr and Exempt, so that a
 // handler which serves everybody can go on with it after
 // [freshet.CodeUnauthenticated].
-func (g *Gate) Admit(r *http.Request) (Principal, error) {
+func (g *Gate) Admit(r *http.Request) (Principal, error) { return g.admit(r, presented(r)) }
+
+// AdmitTicket is Admit for a request whose address bears the ticket of a stream, which counts alone.
+func (g *Gate) AdmitTicket(r *http.Request, ticket string) (Principal, error) {
+	return g.admit(r, Presented{Ticket: ticket})
+}
+
+// Still reports, of a request that was admitted, whether it would be now but for limits: p is what Admit said. A ticket that was
+// accepted in time goes on to be, while the key that made it is in force and its user exists.
+func (g *Gate) Still(ctx context.Context, r *http.Request, p Principal, ticket string) error {
+	if ticket != "" {
+		_, err := g.Auth.granted(ctx, grant{user: p.User, issuer: p.Key})
+		return err
+	}
+	_, err := g.Auth.Authenticate(ctx, presented(r))
+	return err
+}
+
+func (g *Gate) admit(r *http.Request, by Presented) (Principal, error) {
 	nobody := Principal{Addr: ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], g.Proxies)}
-	by := presented(r)
 	nobody.Exempt = g.exempt(r, nobody.Addr)
 	keyed := isKey(by.Authorization)
 

@@ -27,6 +27,7 @@ type call struct {
 
 	who     access.Principal
 	user    freshet.ID // who asks; zero: nobody, or an API key for itself
+	ticket  string     // of a stream, by which it is asked for; "": by what the headers bear
 	bare    bool       // the request bears no credentials: its answer is for everybody
 	token   position.Token
 	context context.Context   // of the reads and writes; nil: the request's
@@ -120,7 +121,14 @@ func (c *call) admit() (err error) {
 		_, none := c.r.Cookie(access.Cookie)
 		c.bare = none != nil
 	}
-	c.who, err = c.api.gate.Admit(c.r)
+	if c.route.ticket {
+		c.ticket = c.r.URL.Query().Get("ticket")
+	}
+	if c.ticket != "" {
+		c.who, err = c.api.gate.AdmitTicket(c.r, c.ticket)
+	} else {
+		c.who, err = c.api.gate.Admit(c.r)
+	}
 	if err != nil {
 		// A cookie that has expired keeps nobody from what everybody may do, above
 		// all not from signing in again.
@@ -149,6 +157,8 @@ func (c *call) admit() (err error) {
 // refusedHeader says which header the gate has refused a request for.
 func (c *call) refusedHeader(err error) string {
 	switch {
+	case freshet.CodeOf(err) == freshet.CodeUnauthenticated && c.ticket != "":
+		return "ticket"
 	case freshet.CodeOf(err) == freshet.CodeUnauthenticated:
 		return "Authorization"
 	case freshet.CodeOf(err) != freshet.CodeForbidden:

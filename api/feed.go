@@ -22,7 +22,7 @@ func (a *API) feedRoutes() []route {
 		about: "For any post that you may see: your relation to its author, how the author's posts come to you, where this one is found, and what that costs.",
 		query: []*huma.Param{{Name: "post_id", In: "query", Required: true, Description: "The post", Schema: schemaOf[freshet.ID](a.registry())}},
 		need:  someUser, status: http.StatusOK, out: answerOf[FeedReason](a), serve: explainFeed,
-	}}
+	}, a.streamRoute()}
 }
 
 var explainParameters = []string{"post_id"}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/access"
+	"github.com/freshet/freshet/board"
 	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/notify"
 	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/social"
 )
@@ -24,7 +26,7 @@ type Caches interface {
 	CachePurgeTag(ctx context.Context, tag string) error
 }
 
-// Options says what an API works with. The first six are needed; the other
+// Options says what an API works with. The first eight are needed; the other
 // fields may be zero.
 type Options struct {
 	Social      *social.Service
@@ -33,6 +35,8 @@ type Options struct {
 	Cursors     *freshet.Cursors // Secrets.Key(access.ForCursors)
 	Signer      *position.Signer // Secrets.Key(access.ForPositions)
 	Caches      Caches
+	Live        *notify.Hub
+	Leaders     board.Board
 
 	// Position is where the store stands now; the answers to reads with
 	// credentials carry it. Default: reads hand back the token they came with.

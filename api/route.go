@@ -21,6 +21,7 @@ type route struct {
 	list         bool          // takes limit and cursor
 	query        []*huma.Param // what it takes in the query besides
 	batch        bool          // has the body limit of a batch
+	ticket       bool          // may be asked for by the ticket of a stream
 	direct       bool          // bound to the mux without huma's adapter
 	in           *schema       // of the body; nil: none
 	status       int           // where all went well

@@ -34,7 +34,8 @@ type (
 		Password string `json:"password"`
 	}
 	newToken struct {
-		ExpiresIn *int `json:"expires_in,omitempty" minimum:"1" doc:"Seconds; default and most: one hour"`
+		Purpose   string `json:"purpose,omitempty" enum:"stream" doc:"A ticket for /v1/feed/stream?ticket= instead, which opens streams for one minute"`
+		ExpiresIn *int   `json:"expires_in,omitempty" minimum:"1" doc:"Seconds; default and most: one hour"`
 	}
 	newPost struct {
 		Text string          `json:"text,omitempty" doc:"May be empty with data"`
@@ -135,6 +136,16 @@ type (
 		Push  float64 `json:"push_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
 		Merge float64 `json:"merge_ns_per_hour" doc:"Nanoseconds of CPU an hour"`
 	}
+	// RankedPost is a post's place in a leaderboard.
+	RankedPost struct {
+		Score float64 `json:"score" doc:"What happened to it, in likes of this moment"`
+		Post  Post    `json:"post"`
+	}
+	// RankedUser is an author's place in a leaderboard.
+	RankedUser struct {
+		Score float64 `json:"score" doc:"What happened to the author and the author's posts, in likes of this moment"`
+		User  User    `json:"user"`
+	}
 	// Session is one sign-in.
 	Session struct {
 		ID        freshet.ID `json:"id"`
@@ -150,7 +161,7 @@ type (
 		ExpiresAt time.Time `json:"expires_at" doc:"Moves with every use"`
 		User      User      `json:"user"`
 	}
-	// Token is a user token.
+	// Token is a user token, or the ticket of a stream.
 	Token struct {
 		Token     string    `json:"token"`
 		ExpiresAt time.Time `json:"expires_at"`

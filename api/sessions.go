@@ -37,7 +37,7 @@ func (a *API) sessionRoutes() []route {
 		},
 		{
 			method: "POST", path: "/v1/tokens", id: "create-token", tag: "sessions", summary: "A user token for a browser or an app",
-			about: "The API key names the user in `Freshet-User`. The token speaks for that user, and ends with the key at the latest.",
+			about: "The API key names the user in `Freshet-User`. The token speaks for that user, and ends with the key at the latest. With `purpose` it is a ticket, by which a browser opens a stream of live events: its `EventSource` sends no headers.",
 			need:  someKey, in: tokens, status: 201, out: answerOf[Token](a), serve: mintToken,
 		},
 	}
@@ -151,6 +151,16 @@ func mintToken(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	if in.Purpose != "" {
+		if in.ExpiresIn != nil {
+			return freshet.Invalid("expires_in", "is not for tickets: they last one minute")
+		}
+		ticket, expires, err := c.api.gate.Auth.MintTicket(c.who)
+		if err != nil {
+			return err
+		}
+		return c.minted(ticket, expires)
+	}
 	var ttl time.Duration
 	if in.ExpiresIn != nil {
 		ttl = time.Duration(min(*in.ExpiresIn, 1<<30)) * time.Second
@@ -162,6 +172,10 @@ func mintToken(c *call) error {
 	if err != nil {
 		return err
 	}
+	return c.minted(token, expires)
+}
+
+func (c *call) minted(token string, expires time.Time) error {
 	b := append(c.buf, `{"token":`...)
 	b = appendString(b, token)
 	b = append(b, ',')

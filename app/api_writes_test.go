@@ -73,7 +73,7 @@ var everyWrite = []struct {
 	}},
 }
 
-func (n *apiNode) post(t *testing.T, author person) (id string) {
+func (n *apiNode) post(t testing.TB, author person) (id string) {
 	t.Helper()
 	return n.ask(t, "POST", "/v1/posts", `{"text":"some post"}`, author.asks()).wants(t, 201).field("id")
 }

@@ -126,6 +126,14 @@ func (d *database) feed(node string) follow {
 	return follow{d.direct, feedConsumer + "-" + node}
 }
 
+// backlogSpan is how much of the feed is kept for streams.
+func (d *database) backlogSpan() uint64 {
+	if d.file != nil {
+		return spanFile
+	}
+	return spanServer
+}
+
 func (d *database) jobs(o jobs.Options, h map[string]jobs.Handler) jobs.Engine {
 	if d.file != nil {
 		return jobsqlite.New(d.file, o, h)

@@ -54,6 +54,8 @@ func (n *Node) handler() (http.Handler, error) {
 		},
 		Idempotency: n.idempotency,
 		Caches:      &Admin{node: n}, // what the socket does, and no other way to do it
+		Live:        n.live,
+		Leaders:     n.leaders.board,
 		Cursors:     freshet.NewCursors(n.secrets.Key(access.ForCursors)),
 		Signer:      position.NewSigner(n.secrets.Key(access.ForPositions)),
 		Position:    n.position,

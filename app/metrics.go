@@ -45,6 +45,8 @@ func (n *Node) writeMetrics(w io.Writer) {
 	one("freshet_views_lost_total", "counter", "Views that could not be counted.", lost)
 	_ = cache.WriteJournalMetrics(w, v)
 
+	n.live.WriteMetrics(w)
+	one("freshet_leaderboards_missed_total", "counter", "Changes that leaderboards could not note; the next of the same post or author makes them good.", n.leaders.missed.Load())
 	n.writeShardMetrics(w)
 }
 

@@ -15,6 +15,7 @@ import (
 	feedredis "github.com/freshet/freshet/feed/redis"
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/jobs"
+	"github.com/freshet/freshet/notify"
 	"github.com/freshet/freshet/social"
 )
 
@@ -41,6 +42,8 @@ type Node struct {
 	stack     *cache.Stack
 	social    *social.Service
 	timelines *feedredis.Engine // those in Redis; nil: they are in memory
+	live      *notify.Hub
+	leaders   *leaders
 	views     *social.Views
 	jobs      jobs.Engine
 
@@ -117,7 +120,11 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	return n.openAccess(ctx)
+	n.live = notify.New(notify.Options{
+		Shards: len(n.databases), Relations: n.social.Relations, KeepFor: liveFor,
+		Streams: n.cfg.Limits.Streams, PerUser: n.cfg.Limits.StreamsPerUser, Now: n.opts.Now,
+	})
+	return errors.Join(n.openLeaders(), n.openAccess(ctx))
 }
 
 // Close lets go of everything in the order opposite to Open. It may be called

@@ -59,6 +59,7 @@ func (n *Node) Serve(ctx context.Context, ln net.Listener, ready func()) error {
 		BaseContext:       func(net.Listener) context.Context { return work },
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelWarn),
 	}
+	srv.RegisterOnShutdown(n.live.Drain)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	if ready != nil {
@@ -92,6 +93,8 @@ func (n *Node) startBackground(ctx context.Context) (wait func(), err error) {
 	for shard := range n.feeds {
 		group.Go(func() { n.followChanges(ctx, shard, told) })
 	}
+	group.Go(func() { n.live.Run(ctx) })
+	group.Go(func() { n.leaders.run(ctx) })
 	group.Go(func() { n.housekeep(ctx) })
 	group.Go(func() { n.auth.Run(ctx) })
 	if n.timelines != nil {

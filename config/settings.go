@@ -106,6 +106,8 @@ type Limits struct {
 	Loopback         bool           `key:"loopback" default:"false" help:"Whether the rates hold for clients on this machine too."`
 	TrustedProxies   []netip.Prefix `key:"trusted_proxies" default:"" example:"10.0.0.0/8" help:"Networks of the proxies before freshet; only a request from there has its client's address taken from X-Forwarded-For."`
 	InflightRequests int            `key:"inflight_requests" default:"1024" min:"1" max:"1000000" help:"Requests served at once; more are answered 503 with Retry-After."`
+	Streams          int            `key:"streams" default:"10000" min:"1" max:"1000000" help:"Streams of live events that are open at once on a node; more are answered 503 with Retry-After."`
+	StreamsPerUser   int            `key:"streams_per_user" default:"10" min:"1" max:"10000" help:"Streams of live events that one user has open at once on a node; more are answered 429."`
 	Body             Bytes          `key:"body" default:"64KiB" min:"1KiB" max:"64MiB" help:"Body of a request."`
 	BatchBody        Bytes          `key:"batch_body" default:"4MiB" min:"1KiB" max:"1GiB" help:"Body of a batch."`
 	BatchItems       int            `key:"batch_items" default:"1000" min:"1" max:"100000" help:"Operations in a batch."`

@@ -14,7 +14,12 @@ import (
 type graph struct{ s *Service }
 
 func (g graph) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
-	return g.s.spaces.relations.Get(ctx, reader)
+	return g.s.Relations(ctx, reader)
+}
+
+// Relations gives the relations of a reader, as a read of the home feed that began now would see them.
+func (s *Service) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
+	return s.spaces.relations.Get(ctx, reader)
 }
 
 // source is what the feed engine reads of the store, and which posts there are of what the caches know.

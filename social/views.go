@@ -58,6 +58,11 @@ func (s *Service) PostByID(ctx context.Context, viewer, id freshet.ID) (*PostVie
 	if err != nil {
 		return nil, err
 	}
+	return s.view(ctx, viewer, p)
+}
+
+// view gives a post as viewer sees it, who may.
+func (s *Service) view(ctx context.Context, viewer freshet.ID, p *Content) (*PostView, error) {
 	var page Page
 	if err := s.hydrate(ctx, viewer, []freshet.PostRef{{ID: p.ID, Author: p.Author}}, &page); err != nil {
 		return nil, err
@@ -66,6 +71,19 @@ func (s *Service) PostByID(ctx context.Context, viewer, id freshet.ID) (*PostVie
 		return nil, freshet.NotFound("post")
 	}
 	return &page.Posts[0], nil
+}
+
+// Told gives a post as everybody is told who may see it: as its author does, without what depends on the viewer. Who may be told
+// is the caller's to know.
+func (s *Service) Told(ctx context.Context, id freshet.ID) (*PostView, error) {
+	p, err := s.spaces.posts.Get(ctx, id)
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, freshet.NotFound("post")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.view(ctx, 0, p)
 }
 
 // ByAuthor lists an author's posts from the newest, below an id, as viewer sees them.
@@ -141,7 +159,7 @@ func (s *Service) hydrate(ctx context.Context, viewer freshet.ID, refs []freshet
 	if err := s.spaces.counts.GetInto(ctx, page.ids, page.counts, page.found); err != nil {
 		return err
 	}
-	likes, err := s.likesOf(ctx, viewer, page.ids[n-1])
+	likes, err := s.likesOf(ctx, viewer, slices.Min(page.ids))
 	if freshet.CodeOf(err) == freshet.CodeUnavailable { // where posts lie that are not on this page, perhaps
 		likes = new(likedSet)
 		likes.posts, err = s.store.Liked(ctx, viewer, page.ids)
