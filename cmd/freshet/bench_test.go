@@ -103,7 +103,7 @@ func TestBenchOnRedis(t *testing.T) {
 	if err := s.client.Do(t.Context(), s.client.B().Set().Key("mine").Value("x").Build()).Error(); err != nil {
 		t.Fatal(err)
 	}
-	cmd, _, said = benchCommand(t, "--redis", url)
+	cmd, _, said = benchCommand(t, "--mode", "push", "--warmup", "0s", "--duration", "200ms", "--redis", url)
 	if err := cmd.Run(); err == nil || !strings.Contains(said.String(), "the database holds 1 keys") {
 		t.Errorf("a database with a key: %v, %s", err, said)
 	}
