@@ -5,6 +5,7 @@ package main
 func feedPoints() []point {
 	return []point{
 		{1, "the oracle on timelines in memory, on both stores, in four modes", oracleAim, measureOracle},
+		{2, "feeds of the imported data are equal in every mode, with flips on the way", flipsAim, measureFlips},
 		{3, "fan-out to random followers of 1,000,000", fanOutAim, measureFanOut},
 		{4, "a page of 50 with visibility, 1,000 follows", feedReadsAim, measureFeedReads},
 		{5, "an author with 1,000,000 followers posts", popularAim, measurePopular},

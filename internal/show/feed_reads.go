@@ -21,7 +21,7 @@ const (
 	readUsers, readFollows = 20_000, 1_000
 	readReaders            = 2_000 // who follow about that many
 	readHidden             = 20    // of whom one in so many is muted
-	feedReadRounds             = 5
+	feedReadRounds         = 5
 	readPages              = 4_000
 	readRemoved            = 1_000
 	mostPageP99            = 50 * time.Microsecond
