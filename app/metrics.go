@@ -17,6 +17,7 @@ func (n *Node) writeMetrics(w io.Writer) {
 		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s %v\n", name, help, name, kind, name, v)
 	}
 	_ = n.stack.WriteMetrics(w) // w is memory
+	processMetrics(one)
 
 	f := n.social.Feed().Stats()
 	one("freshet_feed_timelines", "gauge", "Readers whose timeline is in memory, or, in Redis, written by this node.", f.Timelines)

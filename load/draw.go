@@ -17,6 +17,8 @@ const (
 	streamReads
 	streamEvents
 	streamEdges // and, above it, a stream for each user
+
+	streamArrivals = 1 << 63
 )
 
 const (

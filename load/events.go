@@ -41,26 +41,35 @@ type Event struct {
 func (n *Network) Events(from time.Time, span time.Duration, seed uint64) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		rng := random(seed, streamEvents)
-		posts, reads := newAlias(n.posts), newAlias(n.reads)
-		total := posts.sum + reads.sum // per hour
+		who := n.actors()
 		hours := n.mix.hours()
 		end := from.Add(span)
 		for at := from.Round(0); ; { // the wall clock alone
-			at = next(at, rng.ExpFloat64()/total, &hours)
+			at = next(at, rng.ExpFloat64()/who.perHour(), &hours)
 			if !at.Before(end) {
 				return
 			}
-			e := Event{At: at, Kind: Post}
-			table := &posts
-			if rng.Float64()*total >= posts.sum {
-				e.Kind, table = Read, &reads
-			}
-			e.User = table.draw(rng)
-			if !yield(e) {
+			kind, user := who.draw(rng)
+			if !yield(Event{At: at, User: user, Kind: kind}) {
 				return
 			}
 		}
 	}
+}
+
+// actors draws who does what next, by the users' rates.
+type actors struct{ posts, reads alias }
+
+func (n *Network) actors() actors { return actors{newAlias(n.posts), newAlias(n.reads)} }
+
+// perHour is how many posts and reads there are in an average hour.
+func (w *actors) perHour() float64 { return w.posts.sum + w.reads.sum }
+
+func (w *actors) draw(rng *rand.Rand) (Kind, uint32) {
+	if rng.Float64()*w.perHour() < w.posts.sum {
+		return Post, w.posts.draw(rng)
+	}
+	return Read, w.reads.draw(rng)
 }
 
 // next goes on from an instant until so many average hours of activity have

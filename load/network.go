@@ -1,12 +1,15 @@
 // Package load makes a synthetic social network and what happens in it: who
 // follows whom, how often each posts and reads, and a stream of posts and reads
 // in the order of time. Tests, benchmarks, the demo and the capacity planner run
-// on it, so that they speak of the same load.
+// on it, so that they speak of the same load. Its open-loop generator has the
+// network's users post and read at a fixed rate, on a freshet or on whatever a
+// function does, and measures how long that takes.
 //
 //	net, err := load.New(load.Options{Users: 100_000, Follows: 190, Seed: 1})
 //	for _, author := range net.Follows(7) { … }     // in ascending order
 //	posts, reads := net.Rates(7)                    // per hour
 //	for e := range net.Events(monday, 24*time.Hour, 1) { … }
+//	report, err := load.OpenLoop{Do: target.Do}.Run(ctx, net.Arrivals(500, time.Minute, 1))
 //
 // # What is like the world
 //

@@ -85,7 +85,7 @@ func (x *cli) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&x.json, "json", false, "print JSON instead of text")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return x.flagError(cmd, err) })
 	root.AddCommand(
-		x.serve(), x.imports(), x.user(), x.apikey(), x.cache(), x.shard(), x.verify(),
+		x.serve(), x.imports(), x.user(), x.apikey(), x.cache(), x.shard(), x.verify(), x.bench(),
 		x.backup(), x.restore(), x.migrate(), x.config(), x.version(),
 	)
 	strictArgs(root)

@@ -28,11 +28,13 @@ import (
 //	down                   ends it with SIGTERM; it must exit with 0
 //	http METHOD PATH       asks the node; with credentials from $KEY, for $AS
 //	let NAME               sets $NAME to the last standard output, trimmed
-const beFreshet = "FRESHET_TEST_MAIN"
+//
+// beFreshet makes this test's binary freshet, and the processes that it starts
+// too; it does not begin like a setting.
+const beFreshet = "TEST_BE_FRESHET"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beFreshet) != "" {
-		os.Unsetenv(beFreshet)
 		main()
 	}
 	os.Exit(m.Run())

@@ -24,7 +24,7 @@ func RunConcurrent(t *testing.T, open Open, o Options) {
 			if err != nil {
 				t.Fatalf("seed %d: %v", o.Seed, err)
 			}
-			t.Logf("%d posts, %d pages", posts, pages)
+			t.Logf("%d operations on each of 1 systems: %d posts, %d pages", o.Ops, posts, pages)
 		})
 	}
 }

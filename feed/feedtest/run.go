@@ -17,10 +17,16 @@ import (
 func Run(t *testing.T, open Open, o Options) {
 	t.Helper()
 	o = o.withDefaults()
+	systems := 0
+	counted := func(t T, users int) map[string]System {
+		all := open(t, users)
+		systems = len(all)
+		return all
+	}
 	for i := range o.Checks {
 		seed := o.Seed + uint64(i)
 		s := newStream(random(seed), o.Users, o.Ops)
-		n, err := play(t, open, o.Users, s)
+		n, err := play(t, counted, o.Users, s)
 		if err == nil {
 			continue
 		}
@@ -33,6 +39,7 @@ func Run(t *testing.T, open Open, o Options) {
 		})
 		t.Fatalf("seed %d: %v\nin this stream:%s", seed, err, s)
 	}
+	t.Logf("%d operations on each of %d systems", o.Checks*o.Ops, systems)
 }
 
 // play runs one stream on fresh systems. It gives the first failure and how

@@ -124,7 +124,7 @@ func choose(points []point, only string) ([]point, error) {
 	return chosen, nil
 }
 
-func names() []string { return []string{"skeleton", "cache", "store"} }
+func names() []string { return []string{"skeleton", "cache", "store", "feed"} }
 
 // pointsOf gives the points of an issue, nil for one that is not known.
 func pointsOf(name string) []point {
@@ -135,6 +135,8 @@ func pointsOf(name string) []point {
 		return cachePoints()
 	case "store":
 		return storePoints()
+	case "feed":
+		return feedPoints()
 	}
 	return nil
 }
@@ -150,6 +152,8 @@ func helperNamed(name string) helper {
 		return writePosts
 	case cacheWorker:
 		return serveCacheWorker
+	case feedLab:
+		return serveFeedLab
 	}
 	return nil
 }
