@@ -74,6 +74,9 @@ func (c *crowd) Home(_ context.Context, reader, _ freshet.ID, limit int) ([]fres
 	return c.refs, nil
 }
 
+// Refs is asked by no engine that keeps its timelines in memory.
+func (c *crowd) Refs(context.Context, []freshet.ID) ([]freshet.PostRef, error) { return nil, nil }
+
 func (c *crowd) ByAuthor(context.Context, freshet.ID, freshet.ID, int) ([]freshet.PostRef, error) {
 	return nil, nil
 }
