@@ -1,7 +1,6 @@
 package main
 
-// feedPoints is home feeds in four modes with timelines in memory. Points of other engines (timelines in Redis) take the
-// numbers behind these and the same worlds: feedWorld and crowd want a feed.Engine.
+// feedPoints is home feeds in four modes.
 func feedPoints() []point {
 	return []point{
 		{1, "the oracle on timelines in memory, on both stores, in four modes", oracleAim, measureOracle},
@@ -11,5 +10,6 @@ func feedPoints() []point {
 		{5, "an author with 1,000,000 followers posts", popularAim, measurePopular},
 		{6, "CPU of four modes on a network, rates learnt online", feedCostAim, measureFeedCost},
 		{7, "a reader who was away for a month", awayAim, measureAway},
+		{8, "live events", liveAim, measureLive},
 	}
 }

@@ -150,6 +150,9 @@ func (w *imported) Relations(_ context.Context, reader freshet.ID) (*freshet.Rel
 }
 
 // Audience is how many follow whom; after a flip those near the small threshold have crossed it.
+// Refs is asked by no engine that keeps its timelines in memory.
+func (w *imported) Refs(context.Context, []freshet.ID) ([]freshet.PostRef, error) { return nil, nil }
+
 func (w *imported) Audience(_ context.Context, users []freshet.ID) ([]int64, error) {
 	sizes := make([]int64, len(users))
 	for i, u := range users {

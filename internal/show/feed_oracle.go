@@ -14,6 +14,8 @@ var operationsSaid = regexp.MustCompile(`(\d+) operations on each of (\d+) syste
 var oracleRuns = []struct{ name, folder, test string }{
 	{"the engine alone", "feed/memory", "TestStreams|TestConcurrentUsers"},
 	{"nodes on SQLite", "app", "TestHomeFeedsEqualTheOracle|TestHomeFeedsEqualTheOracleUnderConcurrency"},
+	{"two nodes with timelines in Redis, alone", "feed/redis", "TestStreams|TestConcurrentUsers"},
+	{"nodes on SQLite, timelines in Redis", "app", "TestHomeFeedsEqualTheOracleOnRedis"},
 	{"nodes on PostgreSQL", "app", "TestHomeFeedsEqualTheOracleOnPostgres|TestHomeFeedsEqualTheOracleOnPostgresUnderConcurrency"},
 }
 
@@ -43,7 +45,7 @@ func measureOracle(ctx context.Context, l *lab) (outcome, error) {
 		total += sum
 	}
 	return outcome{
-		fmt.Sprintf("%.0f operations on SQLite, PostgreSQL and the engine alone, in push, pull, hybrid and adaptive; %d of %d runs with violations", total, red, len(oracleRuns)),
+		fmt.Sprintf("%.0f operations on SQLite, PostgreSQL and the engines alone, timelines in memory and in Redis, in push, pull, hybrid and adaptive; %d of %d runs with violations", total, red, len(oracleRuns)),
 		red == 0 && total >= 100_000,
 	}, nil
 }

@@ -79,6 +79,9 @@ func (w *feedWorld) Audience(_ context.Context, users []freshet.ID) ([]int64, er
 	return sizes, nil
 }
 
+// Refs is asked by no engine that keeps its timelines in memory.
+func (w *feedWorld) Refs(context.Context, []freshet.ID) ([]freshet.PostRef, error) { return nil, nil }
+
 func (w *feedWorld) ByAuthor(_ context.Context, author, before freshet.ID, limit int) (refs []freshet.PostRef, err error) {
 	w.asked++
 	ids := below(w.posts[author-1], before)

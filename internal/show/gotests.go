@@ -42,7 +42,7 @@ func (l *lab) goTests(ctx context.Context, run string, packages ...string) (*tes
 
 // benchmark runs one for n rounds and gives its figures by their units.
 func (l *lab) benchmark(ctx context.Context, name string, n int, folder string) (map[string]float64, error) {
-	out, err := l.tool(ctx, "go", "test", "-run=^$", "-bench=^"+name+"$", fmt.Sprintf("-benchtime=%dx", n), folder).CombinedOutput()
+	out, err := l.tool(ctx, "go", "test", "-run=^$", "-bench=^"+strings.ReplaceAll(name, "/", "$/^")+"$", fmt.Sprintf("-benchtime=%dx", n), folder).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go test -bench %s: %w\n%s", name, err, out)
 	}
