@@ -545,6 +545,16 @@ func until(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
+// Proven reports whether every fence that had returned by then is in the layer for good: none is owed, and a probe that was sent
+// since has come back. Who goes on after a restart with what was not fenced before must ask: what is owed dies with its process.
+func (s *Stack) Proven(then time.Time) bool {
+	if s.link == nil {
+		return true
+	}
+	paid, proven := s.link.provenSince(then)
+	return paid && (proven || s.channel == nil)
+}
+
 // Advance tells all nodes that the changes of the source up to applied have been fenced. Whoever consumes the change feed
 // calls it. While the layer is out of reach, or a fence is owed to it, others are not told and it fails.
 func (s *Stack) Advance(ctx context.Context, applied position.Token) error {

@@ -135,6 +135,7 @@ func TestAPrimaryClaimsNoLow(t *testing.T) {
 // A replica shows a commit that the primary does not show yet, because it waits for a standby. Who has seen it is not told by the
 // primary that it is not there.
 func TestAPrimaryShowsWhatAReplicaHasShown(t *testing.T) {
+	pgdb.SettleWithin(t, time.Minute) // the server takes its time to hear of a setting
 	primary, follower := pair(t)
 	set := func(names string) {
 		t.Helper()

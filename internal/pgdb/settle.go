@@ -19,7 +19,7 @@ import (
 // to there may be under way any more. One question proves it for all positions up to which the primary had flushed by then.
 
 // settleWithin bounds the wait: where no standby answers, what waits is not acknowledged, and readers are not held up for longer.
-const settleWithin = 500 * time.Millisecond
+var settleWithin = 500 * time.Millisecond
 
 // settleQuery is whereQuery with the transactions that may be committing, as they are after it. Only a part of the way between
 // flushing and showing is spent waiting for a standby, and on a busy machine the rest takes milliseconds: so every writer counts
