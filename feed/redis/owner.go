@@ -286,8 +286,12 @@ func (w *worker) control(ctx context.Context, t *stripe, e entry) error {
 	case addressed:
 		if m := t.find(h, e.b); m != nil {
 			text, found, err := w.parcel(ctx, h, addressed, e.b)
-			if err != nil || !found {
+			if err != nil {
 				return err
+			}
+			if !found { // evicted: filled, it would get no posts
+				t.drop(h)
+				return nil
 			}
 			t.address(m, takeIDs(text, len(text)/8))
 		}

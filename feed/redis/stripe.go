@@ -85,11 +85,17 @@ func (t *stripe) find(h holder, token uint64) *member {
 func (t *stripe) address(m *member, authors []freshet.ID) {
 	m.authors = authors
 	for _, a := range authors {
-		t.audience[a] = append(t.audience[a], m)
+		list := t.audience[a]
+		if len(list) == cap(list) && len(list) > 0 { // those who are gone make room first: the author may never post
+			if list = t.of(a); len(list) > cap(list)*3/4 {
+				list = slices.Grow(list, len(list))
+			}
+		}
+		t.audience[a] = append(list, m)
 	}
 }
 
-// drop takes a member out, if there is one. Audiences let go of it when they are walked.
+// drop takes a member out, if there is one. Audiences let go of it when they are walked, or grow.
 func (t *stripe) drop(h holder) *member {
 	m := t.members[h]
 	if m == nil {
@@ -102,6 +108,7 @@ func (t *stripe) drop(h holder) *member {
 			delete(t.audience, a)
 		}
 	}
+	m.authors = nil
 	return m
 }
 
