@@ -32,7 +32,10 @@ func (n *Node) newEngine(s feed.Source, g feed.Graph) (feed.Engine, error) {
 	return feedmemory.New(o), nil
 }
 
-func (n *Node) timelinesShared() bool { return n.cfg.Feed.Timelines == "redis" }
+// timelinesShared reports whether timelines are in Redis. Mode pull keeps none anywhere, and tells nobody of its posts.
+func (n *Node) timelinesShared() bool {
+	return n.cfg.Feed.Timelines == "redis" && n.cfg.Feed.Mode != string(feed.Pull)
+}
 
 // newSharedEngine keeps timelines in the Redis that the caches use.
 func (n *Node) newSharedEngine(s feed.Source, g feed.Graph) (feed.Engine, error) {

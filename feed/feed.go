@@ -77,7 +77,8 @@ type Source interface {
 	Refs(ctx context.Context, posts []freshet.ID) ([]freshet.PostRef, error)
 }
 
-// Graph gives a reader's relations as of the last acknowledged change. What it
+// Graph gives a reader's relations as of the last acknowledged change that the
+// context's [position.Reading] needs, or of all where it wants the latest. What it
 // returns is shared and not changed.
 type Graph interface {
 	Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error)

@@ -14,6 +14,9 @@ import (
 type graph struct{ s *Service }
 
 func (g graph) Relations(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) {
+	if r := position.ReadingOf(ctx); r != nil && r.Latest() { // what follows from it is kept, and others read it
+		ctx = cache.Fresh(ctx)
+	}
 	return g.s.Relations(ctx, reader)
 }
 

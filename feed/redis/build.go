@@ -31,14 +31,14 @@ func (e *Engine) build(ctx context.Context, s *scan.Scan) error {
 	if !ok {
 		return e.pull(ctx, s)
 	}
-	relations, err := e.o.Graph.Relations(ctx, s.Reader)
+	latest, read := keeping(ctx)
+	relations, err := e.o.Graph.Relations(latest, s.Reader)
 	if err != nil {
 		return err
 	}
 	if relations == nil {
 		relations = &scan.Nobody
 	}
-	latest, read := keeping(ctx)
 	r := ring{token: token}
 	// Rates come from what there is to read: a pull before the plan tells how often the followed post.
 	var history []freshet.PostRef
@@ -110,10 +110,10 @@ func (e *Engine) open(ctx context.Context, h holder) (token uint64, ok bool) {
 	var random [8]byte
 	rand.Read(random[:]) // never fails (crypto/rand)
 	token = binary.BigEndian.Uint64(random[:])
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := within(ctx, patience)
 	defer cancel()
 	b := e.client.B()
-	err := e.asks(func() error {
+	err := e.asks(ctx, func() error {
 		return e.client.Do(ctx, b.Set().Key(e.keys.build(h)).Value("1").Nx().ExSeconds(buildFor).Build()).Error()
 	})
 	if err == nil {
@@ -124,7 +124,7 @@ func (e *Engine) open(ctx context.Context, h holder) (token uint64, ok bool) {
 
 // address names the authors whose posts are to be collected.
 func (e *Engine) address(ctx context.Context, h holder, token uint64, authors []freshet.ID) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := within(ctx, patience)
 	defer cancel()
 	return e.leave(ctx, h, addressed, token, rueidis.BinaryString(appendIDs(nil, authors))) == nil
 }
@@ -135,14 +135,14 @@ func (e *Engine) hand(ctx context.Context, h holder, r *ring, pulled []freshet.P
 		r.ids = append(r.ids, p.ID)
 	}
 	r.places = len(r.ids)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := within(ctx, patience)
 	defer cancel()
 	_ = e.leave(ctx, h, filled, r.token, rueidis.BinaryString(r.encode())) // else nothing is kept
 }
 
 // leave puts a parcel where the owner finds it, and says so in the log.
 func (e *Engine) leave(ctx context.Context, h holder, kind byte, token uint64, parcel string) error {
-	err := e.asks(func() error {
+	err := e.asks(ctx, func() error {
 		return e.client.Do(ctx, e.client.B().Set().Key(e.keys.parcel(h, kind, token)).Value(parcel).ExSeconds(buildFor).Build()).Error()
 	})
 	if err != nil {
@@ -153,8 +153,13 @@ func (e *Engine) leave(ctx context.Context, h holder, kind byte, token uint64, p
 
 func (e *Engine) tell(ctx context.Context, en entry) error {
 	defer e.wake()
-	return e.asks(func() error {
-		return e.client.Do(ctx, e.client.B().Rpushx().Key(e.keys.log(stripeOf(en.holder()))).Element(en.String()).Build()).Error()
+	return e.asks(ctx, func() error {
+		stripe := stripeOf(en.holder())
+		n, err := e.client.Do(ctx, e.client.B().Rpushx().Key(e.keys.log(stripe)).Element(en.String()).Build()).AsInt64()
+		if err == nil && n > int64(e.o.InFlight) {
+			err = e.end(ctx, stripe)
+		}
+		return err
 	})
 }
 

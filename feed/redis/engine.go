@@ -107,7 +107,7 @@ type Engine struct {
 	unsaid unsaid
 
 	delivered, fromRedis, pulled, voided atomic.Int64
-	timelines, entries, waiting          atomic.Int64 // of the stripes that this node owns
+	timelines, rings, entries, waiting   atomic.Int64 // of the stripes that this node owns
 }
 
 var _ feed.Engine = (*Engine)(nil)
@@ -182,7 +182,7 @@ func (e *Engine) FanOut(ctx context.Context, post freshet.PostRef, _ feed.Progre
 	if e.o.Mode == feed.Pull || e.unsaid.sent(post.ID) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, insistence)
+	ctx, cancel := within(ctx, insistence)
 	defer cancel()
 	if err := e.append(ctx, post); err != nil {
 		return fmt.Errorf("fan out %s: %w", post.ID, err)
@@ -197,7 +197,7 @@ func (e *Engine) append(ctx context.Context, post freshet.PostRef) error {
 	for i := range commands {
 		commands[i] = e.client.B().Rpushx().Key(e.keys.log(i)).Element(element).Build()
 	}
-	err := e.tells(func() error {
+	err := e.tells(ctx, func() error {
 		for i, r := range e.client.DoMulti(ctx, commands...) {
 			n, err := r.AsInt64()
 			if err != nil {
@@ -245,7 +245,7 @@ func (e *Engine) void(ctx context.Context, readers []freshet.ID) error {
 			e.client.B().Del().Key(e.keys.build(h)).Build())
 	}
 	defer e.wake()
-	return e.tells(func() error { return e.all(ctx, commands) })
+	return e.tells(ctx, func() error { return e.all(ctx, commands) })
 }
 
 // VoidAll drops every timeline.
@@ -262,7 +262,7 @@ func (e *Engine) VoidAll() {
 
 func (e *Engine) voidAll(ctx context.Context) error {
 	defer e.wake()
-	return e.tells(func() error {
+	return e.tells(ctx, func() error {
 		for i := range stripes {
 			if err := e.end(ctx, i); err != nil {
 				return err
@@ -281,10 +281,10 @@ func (e *Engine) all(ctx context.Context, commands rueidis.Commands) error {
 	return nil
 }
 
-// Stats tells what the engine holds: timelines, entries and posts in flight are those of the stripes that this node owns.
+// Stats tells what the engine holds: timelines, rings, entries and posts in flight are those of the stripes that this node owns.
 func (e *Engine) Stats() feed.Stats {
 	return feed.Stats{
-		Timelines: int(e.timelines.Load()), Entries: int(e.entries.Load()), InFlight: int(e.waiting.Load()),
+		Timelines: int(e.timelines.Load()), Rings: int(e.rings.Load()), Entries: int(e.entries.Load()), InFlight: int(e.waiting.Load()),
 		Delivered: e.delivered.Load(), FromMemory: e.fromRedis.Load(), Pulled: e.pulled.Load(), Voided: e.voided.Load(),
 	}
 }
@@ -303,18 +303,36 @@ var ErrResting = errors.New("redis did not answer a moment ago")
 type breaker struct{ until atomic.Int64 } // Unix nanoseconds
 
 // run runs what asks Redis, unless that did not answer lately.
-func (b *breaker) run(lost func(error), do func() error) error {
+func (b *breaker) run(ctx context.Context, lost func(error), do func() error) error {
 	if time.Now().UnixNano() < b.until.Load() {
 		return ErrResting
 	}
 	err := do()
-	if err != nil && !rueidis.IsRedisNil(err) && !errors.Is(err, errSlow) && !errors.Is(err, errChanged) && !errors.Is(err, context.Canceled) {
+	if err != nil && !rueidis.IsRedisNil(err) && !errors.Is(err, errSlow) && !errors.Is(err, errChanged) && !gaveUp(ctx) {
 		b.until.Store(time.Now().Add(restFor).UnixNano())
 		lost(err)
 	}
 	return err
 }
 
+// gaveUp reports whether whoever asks has ended it sooner than this package would: that says nothing of Redis.
+func gaveUp(ctx context.Context) bool {
+	given, _ := ctx.Value(givenKey{}).(context.Context)
+	return given != nil && given.Err() != nil
+}
+
+type givenKey struct{}
+
+// within bounds ctx, and remembers it.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithValue(ctx, givenKey{}, ctx), d)
+}
+
 // asks runs what reads, and tells what others must hear of. A read that failed is pulled; who must be told is tried all the same.
-func (e *Engine) asks(do func() error) error  { return e.reading.run(e.o.Lost, do) }
-func (e *Engine) tells(do func() error) error { return e.telling.run(e.o.Lost, do) }
+func (e *Engine) asks(ctx context.Context, do func() error) error {
+	return e.reading.run(ctx, e.o.Lost, do)
+}
+
+func (e *Engine) tells(ctx context.Context, do func() error) error {
+	return e.telling.run(ctx, e.o.Lost, do)
+}

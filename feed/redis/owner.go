@@ -63,24 +63,31 @@ type worker struct {
 	*Engine
 	stripes [stripes]*stripe // nil: not owned
 	leased  time.Time        // when the leases were renewed last
+	counted time.Time        // the same when members were counted
 }
 
 // turn renews leases, says what is unsaid, and applies what is in the logs.
 func (w *worker) turn(ctx context.Context) (busy bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.o.Lease)
-	defer cancel()
 	if w.unsaid.some() {
 		w.telling.until.Store(0)
 		if err := w.say(ctx); err != nil {
 			return false, err
 		}
 	}
-	if time.Since(w.leased) >= w.o.Lease/3 {
-		if err := w.lease(ctx); err != nil {
-			return false, err
-		}
+	if err := w.renew(ctx); err != nil {
+		return false, err
 	}
 	return w.work(ctx)
+}
+
+// renew looks after the leases when it is time.
+func (w *worker) renew(ctx context.Context) error {
+	if time.Since(w.leased) < w.o.Lease/3 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.o.Lease)
+	defer cancel()
+	return w.lease(ctx)
 }
 
 // lease renews the leases of this node's stripes and takes free ones, up to its share.
@@ -143,10 +150,29 @@ func (w *worker) share(ctx context.Context) (int, error) {
 func (w *worker) take(ctx context.Context, i int) error {
 	epoch := uint64(time.Now().UnixMicro()) // above every earlier one, but for clocks that go back: then by chance another
 	taken, err := w.done(ctx, takeScript, []string{w.keys.lease(i), w.keys.log(i)}, w.node, markerOf(epoch))
+	old := w.stripes[i]
 	if w.stripes[i] = nil; err == nil && taken {
 		w.stripes[i] = newStripe(i, epoch)
 	}
+	if err == nil && old != nil {
+		err = w.clear(ctx, old)
+	}
 	return err
+}
+
+// clear takes the rings of an epoch away that has ended. Those of an owner that died go when nobody has read them for Options.Idle.
+func (w *worker) clear(ctx context.Context, t *stripe) error {
+	var commands rueidis.Commands
+	for h := range t.members {
+		commands = append(commands, w.client.B().Unlink().Key(w.keys.timeline(t.epoch, h)).Build())
+		if len(commands) == writesAt {
+			if err := w.all(ctx, commands); err != nil {
+				return err
+			}
+			commands = commands[:0]
+		}
+	}
+	return w.all(ctx, commands)
 }
 
 // lose forgets all stripes: what was under way may have been written in part.
@@ -156,11 +182,12 @@ func (w *worker) lose() {
 
 // leave gives the stripes to others.
 func (w *worker) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), insistence)
 	defer cancel()
 	for i, t := range w.stripes {
-		if t != nil {
+		if t != nil && w.end(ctx, i) == nil {
 			_, _ = w.done(ctx, leaveScript, []string{w.keys.lease(i)}, w.node) // it ends by itself
+			_ = w.clear(ctx, t)                                                // by themselves, too
 		}
 	}
 	w.client.Do(ctx, w.client.B().Zrem().Key(w.keys.nodes()).Member(w.node).Build())
@@ -237,14 +264,28 @@ func (w *worker) trim(ctx context.Context, t *stripe) error {
 
 // count tells Stats what is owned.
 func (w *worker) count(waiting int) {
-	timelines := 0
+	w.waiting.Store(int64(waiting))
+	if w.counted.Equal(w.leased) {
+		return
+	}
+	w.counted = w.leased // entries are added up as often as leases are renewed
+	timelines, rings, entries := 0, 0, 0
 	for _, t := range w.stripes {
-		if t != nil {
-			timelines += len(t.members)
+		if t == nil {
+			continue
+		}
+		for h, m := range t.members {
+			if _, isRing := h.isRing(); isRing {
+				rings++
+			} else {
+				timelines++
+			}
+			entries += min(m.head, m.places)
 		}
 	}
 	w.timelines.Store(int64(timelines))
-	w.waiting.Store(int64(waiting))
+	w.rings.Store(int64(rings))
+	w.entries.Store(int64(entries))
 }
 
 // apply enters the entries of a log, in their order.
@@ -417,6 +458,11 @@ func (d *delivery) flush(ctx context.Context) error {
 	if len(d.commands) == 0 {
 		return nil
 	}
+	if err := d.renew(ctx); err != nil { // a popular author's post is many flights
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.o.Lease)
+	defer cancel()
 	var vanished []*member
 	for i, r := range d.client.DoMulti(ctx, d.commands...) {
 		size, err := r.AsInt64()

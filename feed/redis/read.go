@@ -33,10 +33,10 @@ func (e *Engine) look(ctx context.Context, holders ...holder) (*look, error) {
 	if e.unsaid.some() {
 		return nil, ErrResting
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := within(ctx, patience)
 	defer cancel()
 	var l *look
-	err := e.asks(func() (err error) {
+	err := e.asks(ctx, func() (err error) {
 		for range 3 {
 			if l, err = e.lookOnce(ctx, holders); !errors.Is(err, errChanged) {
 				return err
@@ -266,11 +266,11 @@ func (e *Engine) gather(ctx context.Context, s *scan.Scan, authors []freshet.ID)
 	if err != nil {
 		return nil, 0, false
 	}
-	cold := 0
+	cold, began := 0, time.Now()
 	for i, h := range holders {
 		r, there := l.rings[h]
 		if !there {
-			if cold++; cold <= coldRings && l.owned && !l.builds[h] {
+			if cold++; cold <= coldRings && time.Since(began) < patience && l.owned && !l.builds[h] {
 				_ = e.buildRing(ctx, authors[i]) // who could not be built is tried again by the next page
 			}
 			continue
