@@ -137,6 +137,9 @@ func (s *scene) met(p store.Part) {
 	s.closed(p, s.b)
 	s.ask(p, s.a, s.b)
 	s.ok(third(p.AcceptRequest(s.ctx, s.b, s.a, store.Write{})))
+	all := got(p.Notifications(s.ctx, s.a, 0, 99))(s.env)
+	s.ok(third(p.SeeNotifications(s.ctx, s.a, all[len(all)/2].ID, store.Write{})))
+	s.ok(third(p.AddNotification(s.ctx, s.a, "order", "a text ☃", store.Write{})))
 }
 
 // closed makes a user private.
@@ -210,6 +213,8 @@ func (s *scene) says(part int) (all []string) {
 		say("following", got(p.Following(s.ctx, id, 0, 99))(e))
 		say("blocks", got(p.Blocks(s.ctx, id, 0, 99))(e))
 		say("mutes", got(p.Mutes(s.ctx, id, 0, 99))(e))
+		say("notifications", got(p.Notifications(s.ctx, id, 0, 99))(e))
+		say("unseen", got(p.Unseen(s.ctx, id, 99))(e))
 		say("requests", got(p.FollowRequests(s.ctx, id, 0, 99))(e))
 		say("between", got(p.Between(s.ctx, id, s.a))(e))
 		say("posts", got(p.ByAuthor(s.ctx, id, 0, 99))(e))
