@@ -47,11 +47,11 @@ type assembler struct {
 	open   bool
 	spoken bool
 	now    transaction
-	beside []Change
+	beside transaction
 	done   func(transaction)
 }
 
-func (a *assembler) begin() { a.open, a.spoken, a.now, a.beside = true, false, transaction{}, nil }
+func (a *assembler) begin() { a.open, a.spoken, a.now, a.beside = true, false, transaction{}, transaction{} }
 
 func (a *assembler) row(r *Row) {
 	if a.spoken || a.now.gap {
@@ -67,10 +67,10 @@ func (a *assembler) message(prefix string, content []byte) {
 		return
 	}
 	if prefix == besidePrefix {
-		if c, ok := parseChange(string(content)); !ok || len(a.beside) == maxTransaction {
-			a.fail()
-		} else {
-			a.beside = append(a.beside, c)
+		c, ok := parseChange(string(content))
+		a.beside.gap = a.beside.gap || !ok || len(a.beside.changes) == maxTransaction
+		if !a.beside.gap {
+			a.beside.changes = append(a.beside.changes, c)
 		}
 		return
 	}
@@ -102,7 +102,10 @@ func (a *assembler) tell(c Change) {
 func (a *assembler) fail() { a.now = transaction{gap: true} }
 
 func (a *assembler) commit(end uint64) {
-	for _, c := range a.beside {
+	if a.beside.gap {
+		a.fail()
+	}
+	for _, c := range a.beside.changes {
 		a.tell(c)
 	}
 	a.open, a.now.end = false, end
