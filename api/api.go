@@ -65,7 +65,7 @@ func New(o Options) *API {
 	a.huma = humago.New(a.mux, documentConfig(o.Version))
 	a.nothing = schema{registry: a.registry(), root: &huma.Schema{Type: huma.TypeObject}, optional: true}
 	for _, routes := range [][]route{
-		a.userRoutes(), a.sessionRoutes(), a.graphRoutes(), a.postRoutes(), a.commentRoutes(), a.feedRoutes(), a.leaderRoutes(), a.batchRoutes(), a.cacheRoutes(),
+		a.userRoutes(), a.sessionRoutes(), a.graphRoutes(), a.postRoutes(), a.commentRoutes(), a.feedRoutes(), a.leaderRoutes(), a.notificationRoutes(), a.batchRoutes(), a.cacheRoutes(),
 	} {
 		for _, r := range routes {
 			a.register(r)

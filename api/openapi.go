@@ -32,6 +32,7 @@ func documentConfig(version string) huma.Config {
 				{Name: "comments", Description: "Answers below posts"},
 				{Name: "feed", Description: "The home feed"},
 				{Name: "leaderboards", Description: "What is liked and commented on most, lately"},
+				{Name: "notifications", Description: "What others did that concerns you"},
 				{Name: "batch", Description: "Many writes in one request"},
 				{Name: "admin", Description: "Operations, for administrators alone: API keys and users that were made with --admin"},
 			},

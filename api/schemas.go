@@ -97,6 +97,17 @@ type (
 		Text      string     `json:"text"`
 		CreatedAt time.Time  `json:"created_at"`
 	}
+	// Notification is something that you were told.
+	Notification struct {
+		ID        freshet.ID  `json:"id"`
+		Kind      string      `json:"kind" enum:"like,comment,follow,request,accepted,inbound"`
+		Actor     *Author     `json:"actor,omitempty" doc:"Who did it"`
+		PostID    *freshet.ID `json:"post_id,omitempty" doc:"Of a like or comment"`
+		CommentID *freshet.ID `json:"comment_id,omitempty" doc:"Of a comment"`
+		Text      string      `json:"text,omitempty" doc:"Of what came from elsewhere"`
+		Seen      bool        `json:"seen"`
+		CreatedAt time.Time   `json:"created_at"`
+	}
 	// Liked is the state of a like.
 	Liked struct {
 		LikeCount int64 `json:"like_count"`

@@ -86,7 +86,7 @@ func TestAPIContractRoutes(t *testing.T) {
 		"POST /v1/sessions", "GET /v1/sessions", "DELETE /v1/sessions/{id}", "POST /v1/tokens",
 		"PUT /v1/users/{id}/follow", "DELETE /v1/users/{id}/follow", "PUT /v1/users/{id}/block", "DELETE /v1/users/{id}/block",
 		"PUT /v1/users/{id}/mute", "DELETE /v1/users/{id}/mute", "GET /v1/blocks", "GET /v1/mutes",
-		"GET /v1/follow-requests", "PUT /v1/follow-requests/{id}", "DELETE /v1/follow-requests/{id}",
+		"GET /v1/notifications", "POST /v1/notifications/seen", "GET /v1/follow-requests", "PUT /v1/follow-requests/{id}", "DELETE /v1/follow-requests/{id}",
 		"GET /v1/users/{id}/followers", "GET /v1/users/{id}/following", "GET /v1/users/{id}/posts",
 		"POST /v1/posts", "POST /v1/batch", "GET /v1/posts/{id}", "PATCH /v1/posts/{id}", "DELETE /v1/posts/{id}",
 		"PUT /v1/posts/{id}/like", "DELETE /v1/posts/{id}/like", "POST /v1/posts/{id}/comments", "GET /v1/posts/{id}/comments",

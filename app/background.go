@@ -64,6 +64,9 @@ func (n *Node) housekeep(ctx context.Context) {
 			{"sessions", n.auth.PurgeSessions},
 			{"idempotency keys", n.idempotency.Purge},
 			{"hours of views", n.purgeViewHours},
+			{"notifications", func(ctx context.Context) (int, error) {
+				return n.store.PurgeNotifications(ctx, n.opts.Now().Add(-n.cfg.Retention.Notifications))
+			}},
 			{"dead jobs", func(ctx context.Context) (int, error) {
 				return n.jobs.PurgeDead(ctx, n.opts.Now().Add(-n.cfg.Retention.DeadJobs))
 			}},

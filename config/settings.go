@@ -160,4 +160,6 @@ type Retention struct {
 	Idempotency time.Duration `key:"idempotency" default:"24h" min:"1m" max:"30d" help:"How long the answer to an Idempotency-Key is repeated."`
 	DeadJobs    time.Duration `key:"dead_jobs" default:"30d" min:"1m" max:"3650d" help:"How long a job that failed for good can be retried."`
 	ViewHours   time.Duration `key:"view_hours" default:"8d" min:"169h" max:"3650d" help:"How long it is kept in which hour a post was seen; totals stay."`
+
+	Notifications time.Duration `key:"notifications" default:"90d" min:"1h" max:"3650d" help:"How long a notification is kept."`
 }

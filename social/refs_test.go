@@ -48,6 +48,7 @@ func TestRefsOfEveryKind(t *testing.T) {
 		store.LikeChanged:    {Counts: ids{1}, Liked: ids{2}},
 		store.CommentChanged: {Counts: ids{1}, Rows: comments},
 		store.RequestChanged: {},
+		store.Notified:       {},
 		store.SessionEnded:   {},
 		store.KeyRevoked:     {},
 		store.Imported: {

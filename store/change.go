@@ -28,6 +28,7 @@ const (
 	Imported                             // a chunk of an import; Also lists the users in it
 	BucketsMoved                         // nothing: the directory says which buckets this part has now
 	RequestChanged                       // who is asked for a follow, who asks; not where the follow or a block tells it
+	Notified                             // a notification, its user; no notification: what the user has seen
 )
 
 // Change is one row of the change feed: which fact a committed write touched.

@@ -74,7 +74,7 @@ type Table uint8
 
 // The tables. Columns are in the order of a [Row]; those of the key come first, and stand before the bar.
 //
-//	UsersTable      id | created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash, followers, following, posts, head, claim, private
+//	UsersTable      id | created_at, admin, handle, ref, name, bio, avatar_url, email, password_hash, followers, following, posts, head, claim, private, notified
 //	PostsTable      id | author, created_at, edited_at, ref, text, data, likes, comments
 //	PostRefsTable   author, ref | post
 //	FollowsTable    follower, followee | id
@@ -99,8 +99,10 @@ type Table uint8
 //	SecretsTable    name | value
 //	JournalsTable   journal | seq, part                                   the last batch of views of each; the higher one stays, and is not dropped
 //	RequestsTable   target, requester | id, accepted
+//	NotificationsTable id | user, kind, actor, object, post, name, text
 //
-// head is the newest post's id (0: none), claim the highest of store.Names that was used or ended (0: the sign-up's). A row lies
+// notified is the highest notification that the user has seen, object is what a notification's fact is about: the post of a like, the
+// comment, or who is followed, asked or accepted. head is the newest post's id (0: none), claim the highest of store.Names that was used or ended (0: the sign-up's). A row lies
 // in the bucket of the first of its ids, of ImportedTable in its post's, of ClaimsTable in its subject's, of MirrorsTable in its
 // actor's, and MirroredTable names it. Those from HandlesTable to JournalsTable are home's, and lie in bucket 0: who has that is
 // home.
@@ -130,14 +132,15 @@ const (
 	SecretsTable
 	JournalsTable
 	RequestsTable
+	NotificationsTable
 
-	lastTable = RequestsTable
+	lastTable = NotificationsTable
 )
 
 // tables are what the engines' own must agree with: the columns of the key and all columns, each by its type. i: int64 (ids,
 // numbers, 0 or 1, times in microseconds since 1970 with 0 for none); s: string; b: []byte, nil where there is none.
 var tables = [...]struct{ name, key, rest string }{
-	UsersTable:     {"users", "i", "iisssssssiiiiii"},
+	UsersTable:     {"users", "i", "iisssssssiiiiiii"},
 	PostsTable:     {"posts", "i", "iiissbii"},
 	PostRefsTable:  {"post_refs", "is", "i"},
 	FollowsTable:   {"follows", "ii", "i"},
@@ -162,6 +165,8 @@ var tables = [...]struct{ name, key, rest string }{
 	SecretsTable:   {"secrets", "s", "b"},
 	JournalsTable:  {"view_batches", "b", "ii"},
 	RequestsTable:  {"follow_requests", "ii", "ii"},
+
+	NotificationsTable: {"notifications", "i", "iiiiiss"},
 }
 
 // Tables lists all tables.

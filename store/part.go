@@ -23,7 +23,7 @@ var ErrMoved = errors.New("store: the bucket is elsewhere")
 //	                                     ◀──── Settle: the Mirror is forgotten, or its fact undone where it was refused
 //
 // What a Part's writes take for granted of a user who is elsewhere: that it exists, unless its erasure was applied here;
-// whoever calls has looked before. What they refuse with [ErrMoved]: a write on what is missing here because its bucket is
+// whoever calls has looked before; and of CompleteFollow's target, that no leave is wanted. What they refuse with [ErrMoved]: a write on what is missing here because its bucket is
 // elsewhere. A part that holds all buckets writes no mirrors and never refuses so.
 type Part interface {
 	Store
@@ -77,7 +77,7 @@ type Mirror struct {
 	Actor  freshet.ID
 	Target freshet.ID
 	Edge   freshet.ID
-	Also   []freshet.ID // of an erasure: users elsewhere who had a follow, block or mute from or to Actor
+	Also   []freshet.ID // of an erasure: users elsewhere who had a follow, block or mute from or to Actor; of a follow, if not empty: nobody is notified
 }
 
 // Applied is what came of a mirror, also where it had been applied before.

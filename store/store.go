@@ -174,6 +174,24 @@ type Comments interface {
 	CommentsBy(ctx context.Context, user, after freshet.ID, limit int) ([]freshet.Comment, error)
 }
 
+// Notifications keeps what users are told: one row for each like or comment by another user on a post of theirs, each follow, each
+// request that waits and each follow that was accepted. Such a row is made and removed in the transaction of its fact, on whose second
+// half's bucket it lies, so there is exactly one as long as there is the fact; imports make none. All that is removed besides is what
+// PurgeNotifications does and the erasure of either user. What the user's relations hide is shown by no caller.
+type Notifications interface {
+	// Notifications lists what a user was told, from the newest; before is a notification's id, 0 for the start.
+	Notifications(ctx context.Context, user, before freshet.ID, limit int) ([]freshet.Notification, error)
+	// Unseen counts, among the newest most that the user has not seen, those whose actors the user neither blocks, is blocked by nor mutes.
+	Unseen(ctx context.Context, user freshet.ID, most int) (int, error)
+	// SeeNotifications has the user have seen all up to an id, or all that are there (0, or one above them). One that commits later below it counts as
+	// seen; it is listed all the same.
+	SeeNotifications(ctx context.Context, user, upTo freshet.ID, w Write) (changed bool, at position.Token, err error)
+	// AddNotification tells a user a text, once by its name.
+	AddNotification(ctx context.Context, user freshet.ID, name, text string, w Write) (changed bool, at position.Token, err error)
+	// PurgeNotifications removes what is older than a time and tells how many.
+	PurgeNotifications(ctx context.Context, before time.Time) (int, error)
+}
+
 // Sessions keeps sign-ins.
 type Sessions interface {
 	// CreateSession draws the id; CreatedAt and UsedAt, where zero, become now.
@@ -225,6 +243,7 @@ type Store interface {
 	Likes
 	Comments
 	Views
+	Notifications
 	Sessions
 	Keys
 	Idempotency

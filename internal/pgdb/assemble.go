@@ -22,8 +22,10 @@ type Change struct {
 type Derive func(r *Row, tell func(Change)) bool
 
 const (
-	// changePrefix marks the messages of emit_change, barrierPrefix one that only moves the WAL on.
+	// changePrefix marks the messages of emit_change, besidePrefix those of triggers, which speak beside functions and rows,
+	// barrierPrefix one that only moves the WAL on.
 	changePrefix  = "freshet"
+	besidePrefix  = "freshet.beside"
 	barrierPrefix = "freshet.barrier"
 	// maxTransaction bounds the changes of one transaction: beyond it everything may have changed.
 	maxTransaction = 1_000_000
@@ -38,17 +40,18 @@ type transaction struct {
 
 // assembler makes transactions of what the decoder reads. A transaction in which a function of the database has spoken is
 // what the functions said, and its rows are passed over; kind 0 is no change, so that one can be of nothing. Of others each row
-// is told.
+// is told. What triggers say comes after that, in both.
 type assembler struct {
 	derive Derive
 	at     position.Position // of its stream
 	open   bool
 	spoken bool
 	now    transaction
+	beside transaction
 	done   func(transaction)
 }
 
-func (a *assembler) begin() { a.open, a.spoken, a.now = true, false, transaction{} }
+func (a *assembler) begin() { a.open, a.spoken, a.now, a.beside = true, false, transaction{}, transaction{} }
 
 func (a *assembler) row(r *Row) {
 	if a.spoken || a.now.gap {
@@ -60,7 +63,18 @@ func (a *assembler) row(r *Row) {
 }
 
 func (a *assembler) message(prefix string, content []byte) {
-	if prefix != changePrefix || !a.open { // outside of a transaction nothing of ours speaks
+	if !a.open { // outside of a transaction nothing of ours speaks
+		return
+	}
+	if prefix == besidePrefix {
+		c, ok := parseChange(string(content))
+		a.beside.gap = a.beside.gap || !ok || len(a.beside.changes) == maxTransaction
+		if !a.beside.gap {
+			a.beside.changes = append(a.beside.changes, c)
+		}
+		return
+	}
+	if prefix != changePrefix {
 		return
 	}
 	if !a.spoken {
@@ -88,6 +102,12 @@ func (a *assembler) tell(c Change) {
 func (a *assembler) fail() { a.now = transaction{gap: true} }
 
 func (a *assembler) commit(end uint64) {
+	if a.beside.gap {
+		a.fail()
+	}
+	for _, c := range a.beside.changes {
+		a.tell(c)
+	}
 	a.open, a.now.end = false, end
 	at := a.at
 	at.Offset = end

@@ -58,6 +58,20 @@ var invariants = []invariant{
 		"DELETE FROM follow_requests WHERE requester = @subject AND target = @object"),
 	orphan("a follow request has who asks", "follow_requests", "requester", "target", "users", "target", store.RequestChanged,
 		"DELETE FROM follow_requests WHERE target = @subject AND requester = @object"),
+	orphan("a notification has its user", "notifications", "user_id", "id", "users", "", 0,
+		"DELETE FROM notifications WHERE id = @subject"),
+	{
+		name: "a notification has its fact",
+		query: `SELECT n.id, n.actor, (CASE n.kind
+				WHEN 1 THEN EXISTS (SELECT 1 FROM likes WHERE post = n.object AND user_id = n.actor)
+				WHEN 2 THEN EXISTS (SELECT 1 FROM comments WHERE id = n.object AND author = n.actor)
+				WHEN 3 THEN NOT (` + isHere("n.actor") + `) OR EXISTS (SELECT 1 FROM follows WHERE follower = n.actor AND followee = n.object)
+				WHEN 4 THEN EXISTS (SELECT 1 FROM follow_requests WHERE target = n.object AND requester = n.actor AND NOT accepted)
+				WHEN 5 THEN EXISTS (SELECT 1 FROM follows WHERE follower = n.object AND followee = n.actor)
+				ELSE true END)::int, 1, '' FROM notifications n WHERE ` + isHere("n.id"),
+		of:   "n.user_id",
+		mend: "DELETE FROM notifications WHERE id = @subject",
+	},
 	orphan("a session has its user", "sessions", "user_id", "id", "users", "", store.SessionEnded,
 		"DELETE FROM sessions WHERE id = @subject"),
 	{

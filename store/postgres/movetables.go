@@ -29,13 +29,14 @@ type movable struct {
 var movables = prepared([]movable{
 	{
 		table:   store.UsersTable,
-		columns: "id created_at@ admin! handle ref name bio avatar_url email password_hash c.followers c.following c.posts c.head m.claim private!",
+		columns: "id created_at@ admin! handle ref name bio avatar_url email password_hash c.followers c.following c.posts c.head m.claim private! c.notified",
 		join:    " LEFT JOIN user_counts c ON c.id = t.id LEFT JOIN name_claims m ON m.user_id = t.id",
 		guarded: []string{"user_counts", "users", "name_claims"},
 		// A claim that is drawn here from now on is above those that came.
 		put: []string{`WITH n AS MATERIALIZED (SELECT * FROM @),
-			counts AS (INSERT INTO user_counts (id, followers, following, posts, head) SELECT c1, c11, c12, c13, c14 FROM n
-				ON CONFLICT (id) DO UPDATE SET followers = excluded.followers, following = excluded.following, posts = excluded.posts, head = excluded.head),
+			counts AS (INSERT INTO user_counts (id, followers, following, posts, head, notified) SELECT c1, c11, c12, c13, c14, c17 FROM n
+				ON CONFLICT (id) DO UPDATE SET followers = excluded.followers, following = excluded.following, posts = excluded.posts, head = excluded.head,
+					notified = excluded.notified),
 			claims AS (INSERT INTO name_claims (user_id, claim) SELECT c1, c15 FROM n ON CONFLICT (user_id) DO UPDATE SET claim = excluded.claim),
 			last AS (INSERT INTO drawn AS d (bucket, id) SELECT bucket_of(c1), max(greatest(c1, c15)) FROM n GROUP BY 1
 				ON CONFLICT (bucket) DO UPDATE SET id = greatest(d.id, excluded.id))
@@ -117,6 +118,10 @@ var movables = prepared([]movable{
 			ON CONFLICT (journal) DO UPDATE SET seq = excluded.seq, part = excluded.part WHERE (t.seq, t.part) < (excluded.seq, excluded.part)`},
 	},
 	{table: store.RequestsTable, columns: "target requester id accepted!"},
+	{
+		table: store.NotificationsTable, columns: "id user_id kind actor object post name text",
+		clash: []string{"DELETE FROM notifications t USING @ WHERE t.actor = n.c4 AND t.kind = n.c3 AND t.object = n.c5 AND t.name = n.c7 AND t.id <> n.c1"},
+	},
 })
 
 const (

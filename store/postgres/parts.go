@@ -94,16 +94,21 @@ func (d *DB) Apply(ctx context.Context, mirrors []store.Mirror) (applied []store
 		SQL:  "SELECT refused, parents, neighbors FROM apply_mirrors($1, $2, $3, $4, $5, $6, $7, $8)",
 		Args: []any{ids, kinds, actors, targets, edges, also, ends, d.db.Now()},
 	}
-	if !slices.ContainsFunc(kinds, func(k int32) bool { return k != int32(store.FollowMade) }) { // an import's
+	var before []pgdb.Call
+	quiet := n > 0 && len(mirrors[0].Also) > 0 // an import's
+	if !slices.ContainsFunc(mirrors, func(m store.Mirror) bool { return m.Kind != store.FollowMade || len(m.Also) > 0 != quiet }) {
 		call.SQL, call.Args = "SELECT refused, '{}'::bigint[], '{}'::bigint[] FROM apply_follows($1, $2, $3, $4, $5) AS refused",
 			[]any{ids, actors, targets, edges, d.db.Now()}
+		if quiet {
+			before = append(before, pgdb.Call{SQL: "SELECT set_config('freshet.quiet', '1', true)"})
+		}
 	}
-	at, err = d.write(ctx, store.Write{}, gather(&applied, func(r pgx.Rows) (a store.Applied, err error) {
+	at, err = d.write(ctx, store.Write{}, append(before, gather(&applied, func(r pgx.Rows) (a store.Applied, err error) {
 		var parents, neighbors []int64
 		err = r.Scan(&a.Refused, &parents, &neighbors)
 		a.Parents, a.Neighbors = toIDs(parents), toIDs(neighbors)
 		return a, err
-	}, call))
+	}, call))...)
 	if err != nil {
 		return nil, nil, err
 	}

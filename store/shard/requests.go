@@ -69,21 +69,22 @@ func (s *Store) RefuseRequest(ctx context.Context, target, requester freshet.ID,
 	return at, err
 }
 
-// CompleteFollow is one write where both users are on one part. Else it is a follow like others: its other half uses the request up,
+// CompleteFollow is one write where both users are on one part. Else the target is asked first, and the other half uses the request up,
 // and where that was withdrawn meanwhile it is refused and undone.
 func (s *Store) CompleteFollow(ctx context.Context, requester, target freshet.ID, w store.Write) (bool, position.Token, error) {
-	if err := s.exist(ctx, target, requester); err != nil {
-		return false, nil, err
+	if requester == target {
+		return false, nil, freshet.Invalid("id", "is yourself")
 	}
 	return s.follow(ctx, requester, target, w, func(p store.Part, ctx context.Context, requester, target freshet.ID, w store.Write) (bool, position.Token, error) {
-		if s.owner(requester) == s.owner(target) {
-			return p.CompleteFollow(ctx, requester, target, w)
-		}
 		there, err := s.between(ctx, target, requester)
-		if err != nil || !there.Accepted && (there.Private || !there.Asked) {
+		if err != nil {
 			return false, nil, err
 		}
-		return p.Follow(ctx, requester, target, w)
+		if !there.Accepted && (there.Private || !there.Asked) {
+			_, err := s.between(ctx, requester, target) // who may not be there
+			return false, nil, err
+		}
+		return p.CompleteFollow(ctx, requester, target, w)
 	})
 }
 

@@ -234,3 +234,33 @@ func BenchmarkImport(b *testing.B) {
 	}
 	b.ReportMetric(posts*float64(b.N)/b.Elapsed().Seconds(), "posts/s")
 }
+
+// BenchmarkLike has 64 callers like the posts of others, one fsync for all who wait together.
+func BenchmarkLike(b *testing.B) {
+	ctx := context.Background()
+	db := open(b)
+	listen(b, db)
+	users := people(b, db, 1000)
+	var posts []freshet.ID
+	for i := range 1000 {
+		p, _, err := db.CreatePost(ctx, freshet.NewPost{Author: users[i], Text: benchText}, store.Write{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		posts = append(posts, p.ID)
+	}
+	var next atomic.Int64
+	began := cpuTime()
+	b.SetParallelism(32) // times 2 cores: 64 callers
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			n := int(next.Add(1))
+			if _, _, _, err := db.Like(ctx, users[(n/1000+n)%1000], posts[n%1000], store.Write{}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "likes/s")
+	b.ReportMetric(float64((cpuTime()-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
+}

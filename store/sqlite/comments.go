@@ -38,7 +38,10 @@ func (d *DB) CreateComment(ctx context.Context, c freshet.NewComment, w store.Wr
 			return err
 		}
 		t.made = comment.ID
-		return t.change(store.CommentChanged, c.Post, comment.ID)
+		if err := t.change(store.CommentChanged, c.Post, comment.ID); err != nil {
+			return err
+		}
+		return t.notify(author, freshet.NotifyComment, c.Author, comment.ID, c.Post)
 	})
 	return comment, at, err
 }
@@ -62,6 +65,9 @@ func (d *DB) DeleteComment(ctx context.Context, actor, id freshet.ID, w store.Wr
 			return err
 		}
 		if err := t.exec("UPDATE posts SET comments = comments - 1 WHERE id = ?", comment.Post); err != nil {
+			return err
+		}
+		if err := t.denote(freshet.NotifyComment, comment.Author, id); err != nil {
 			return err
 		}
 		return t.change(store.CommentChanged, comment.Post, id)

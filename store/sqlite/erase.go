@@ -134,6 +134,7 @@ func (t *tx) eraseComments(id freshet.ID, gone *store.Erased) error {
 		`UPDATE posts SET comments = comments - mine.n
 			FROM (SELECT post, count(*) AS n FROM comments WHERE author = ? AND NOT `+isAway("post")+` GROUP BY post) AS mine WHERE id = mine.post`,
 		"DELETE FROM comments WHERE author = ? AND NOT "+isAway("post"),
+		"DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE actor = ? AND NOT "+isAway("user")+")",
 	)
 }
 
@@ -144,7 +145,7 @@ func (t *tx) eraseAccount(id freshet.ID, gone *store.Erased) (err error) {
 	if err := t.eraseNames(id); err != nil {
 		return err
 	}
-	return t.exec("DELETE FROM users WHERE id = ?", id)
+	return t.all(id, "DELETE FROM notifications WHERE user = ?", "DELETE FROM users WHERE id = ?")
 }
 
 // eraseNames frees the names of a user, where names are.

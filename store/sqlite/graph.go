@@ -69,7 +69,7 @@ func (t *tx) follow(actor, target freshet.ID, here bool) error {
 		return err
 	}
 	if here {
-		err = t.addFollower(actor, target, edge)
+		err = t.addFollower(actor, target, edge, false)
 	} else {
 		err = t.mirror(store.FollowMade, actor, target, edge)
 	}
@@ -100,13 +100,23 @@ func (t *tx) mirrorFollow(actor, target, edge freshet.ID) error {
 // after a time.
 const addFollower = "INSERT INTO followers (followee, id, follower) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
-func (t *tx) addFollower(actor, target, edge freshet.ID) error {
+// Who let the actor follow is not told of it, and nobody where it is quiet.
+func (t *tx) addFollower(actor, target, edge freshet.ID, quiet bool) error {
 	n, err := t.Exec(addFollower, target, edge, actor)
 	if err != nil || n == 0 {
 		return err
 	}
+	accepted, _, err := t.number("SELECT accepted FROM follow_requests WHERE target = ? AND requester = ?", target, actor)
+	if err != nil {
+		return err
+	}
 	if err := t.endRequest(actor, target); err != nil {
 		return err
+	}
+	if accepted == 0 && !quiet {
+		if err := t.notify(target, freshet.NotifyFollow, actor, target, 0); err != nil {
+			return err
+		}
 	}
 	return t.exec("UPDATE users SET followers_count = followers_count + 1 WHERE id = ?", target)
 }
@@ -117,12 +127,18 @@ func (t *tx) endFollower(actor, target, edge freshet.ID) (ended bool, err error)
 	if err != nil || n == 0 {
 		return false, err
 	}
+	if err := t.denote(freshet.NotifyFollow, actor, target); err != nil {
+		return false, err
+	}
 	return true, t.exec("UPDATE users SET followers_count = followers_count - 1 WHERE id = ?", target)
 }
 
 // endFollow takes away the actor's half of an edge.
 func (t *tx) endFollow(actor, target freshet.ID) error {
 	if err := t.exec("DELETE FROM follows WHERE follower = ? AND followee = ?", actor, target); err != nil {
+		return err
+	}
+	if err := t.denote(freshet.NotifyAccepted, target, actor); err != nil {
 		return err
 	}
 	return t.countFollowing(actor, -1)

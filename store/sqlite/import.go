@@ -161,8 +161,8 @@ func (c *chunk) follow(row store.ImportedFollow) error {
 	c.count.Follows++
 	c.touch(follower, counters{following: 1})
 	if !here {
-		c.touch(followee, counters{}) // its part counts
-		return c.mirror(store.FollowMade, follower, followee, edge)
+		c.touch(followee, counters{})                                         // its part counts
+		return c.mirror(store.FollowMade, follower, followee, edge, follower) // and nobody is notified
 	}
 	c.touch(followee, counters{followers: 1})
 	return c.mirrorFollow(follower, followee, edge)

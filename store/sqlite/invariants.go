@@ -52,6 +52,21 @@ var invariants = []invariant{
 		"DELETE FROM follow_requests WHERE requester = ?1 AND target = ?2"),
 	orphan("a follow request has who asks", "follow_requests", "requester", "target", "users", "target", store.RequestChanged,
 		"DELETE FROM follow_requests WHERE target = ?1 AND requester = ?2"),
+	orphan("a notification has its user", "notifications", "user", "id", "users", "", 0,
+		"DELETE FROM notifications WHERE id = ?1"),
+	{
+		name: "a notification has its fact",
+		own:  "n.id",
+		query: `SELECT n.id, n.actor, CASE n.kind
+				WHEN 1 THEN EXISTS (SELECT 1 FROM likes WHERE post = n.object AND user = n.actor)
+				WHEN 2 THEN EXISTS (SELECT 1 FROM comments WHERE id = n.object AND author = n.actor)
+				WHEN 3 THEN ` + isAway("n.actor") + ` OR EXISTS (SELECT 1 FROM follows WHERE follower = n.actor AND followee = n.object)
+				WHEN 4 THEN EXISTS (SELECT 1 FROM follow_requests WHERE target = n.object AND requester = n.actor AND NOT accepted)
+				WHEN 5 THEN EXISTS (SELECT 1 FROM follows WHERE follower = n.object AND followee = n.actor)
+				ELSE 1 END, 1, '' FROM notifications n`,
+		of:   "n.user",
+		mend: "DELETE FROM notifications WHERE id = ?1",
+	},
 	orphan("a session has its user", "sessions", "user", "id", "users", "", store.SessionEnded,
 		"DELETE FROM sessions WHERE id = ?1"),
 	{
@@ -177,7 +192,7 @@ func nameless(owner string) string {
 var rowOf = map[string]string{
 	"users": "id", "posts": "id", "comments": "id", "likes": "post", "post_views": "post", "post_view_hours": "post",
 	"post_readers": "post", "follows": "follower", "blocks": "blocker", "mutes": "muter", "sessions": "id",
-	"follow_requests": "target",
+	"follow_requests": "target", "notifications": "id",
 }
 
 // orphan wants a row of table owners for the owner that each row names, unless

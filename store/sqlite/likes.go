@@ -35,7 +35,10 @@ func (t *tx) like(actor, post freshet.ID) (count int64, changed bool, err error)
 	if err := t.exec("UPDATE posts SET likes = likes + 1 WHERE id = ?", post); err != nil {
 		return 0, false, err
 	}
-	return count + 1, true, t.change(store.LikeChanged, post, actor)
+	if err := t.change(store.LikeChanged, post, actor); err != nil {
+		return 0, false, err
+	}
+	return count + 1, true, t.notify(author, freshet.NotifyLike, actor, post, post)
 }
 
 // Unlike takes a like back.
@@ -56,6 +59,9 @@ func (t *tx) unlike(actor, post freshet.ID) (count int64, changed bool, err erro
 		return count, false, err
 	}
 	if err := t.exec("UPDATE posts SET likes = likes - 1 WHERE id = ?", post); err != nil {
+		return 0, false, err
+	}
+	if err := t.denote(freshet.NotifyLike, actor, post); err != nil {
 		return 0, false, err
 	}
 	return count - 1, true, t.change(store.LikeChanged, post, actor)

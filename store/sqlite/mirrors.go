@@ -165,7 +165,7 @@ func (t *tx) applyMade(m store.Mirror) (refused bool, err error) {
 	if refused, err := t.refuses(m); err != nil || refused {
 		return refused, err
 	}
-	if err := t.addFollower(m.Actor, m.Target, m.Edge); err != nil {
+	if err := t.addFollower(m.Actor, m.Target, m.Edge, len(m.Also) > 0); err != nil {
 		return false, err
 	}
 	return false, t.change(store.FollowChanged, m.Actor, m.Target)
@@ -222,6 +222,9 @@ func (t *tx) undoFollow(m store.Mirror) error {
 		return err
 	}
 	if err := t.countFollowing(m.Actor, -1); err != nil {
+		return err
+	}
+	if err := t.denote(freshet.NotifyAccepted, m.Target, m.Actor); err != nil {
 		return err
 	}
 	return t.change(store.FollowChanged, m.Actor, m.Target)

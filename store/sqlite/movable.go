@@ -33,7 +33,7 @@ type column struct {
 // kept, but read otherwise.
 var movables = []movable{
 	describe(store.UsersTable, "id", "id# created_at@ admin handle ref name bio avatar_url email password_hash "+
-		"followers_count following_count posts_count head= claim# private"),
+		"followers_count following_count posts_count head= claim# private notified"),
 	describe(store.PostsTable, "id", "id# author created_at@ edited_at@ ref text data? likes comments"),
 	describe(store.PostRefsTable, "author", "author ref post"),
 	describe(store.FollowsTable, "follower", "follower followee id#"),
@@ -58,6 +58,7 @@ var movables = []movable{
 	describe(store.SecretsTable, "0", "name value"),
 	describe(store.JournalsTable, "0", "journal seq part"),
 	describe(store.RequestsTable, "target", "target requester id# accepted"),
+	describe(store.NotificationsTable, "id", "id# user kind actor object post name text"),
 }
 
 var lastMovable = movables[len(movables)-1].table

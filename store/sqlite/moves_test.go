@@ -57,7 +57,7 @@ func begin(t testing.TB, b store.Buckets, parts ...*sqlite.DB) {
 // userRow is a user as it comes from another part.
 func userRow(id freshet.ID) store.Row {
 	i, s := any(int64(0)), any("")
-	return store.Row{int64(id), i, i, "x", s, s, s, s, s, s, i, i, i, i, i, i}
+	return store.Row{int64(id), i, i, "x", s, s, s, s, s, s, i, i, i, i, i, i, i}
 }
 
 // together runs writes as one group, in their order: it holds the writer until all

@@ -118,6 +118,8 @@ func (d *DB) DeletePost(ctx context.Context, author, id freshet.ID, w store.Writ
 			return err
 		}
 		for _, query := range []string{
+			"DELETE FROM notifications WHERE (actor, kind, object) IN (SELECT user, 1, post FROM likes WHERE post = ?)",
+			"DELETE FROM notifications WHERE (actor, kind, object) IN (SELECT author, 2, id FROM comments WHERE post = ?)",
 			"DELETE FROM likes WHERE post = ?",
 			"DELETE FROM comments WHERE post = ?",
 			"DELETE FROM post_views WHERE post = ?",

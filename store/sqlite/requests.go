@@ -19,6 +19,9 @@ func (t *tx) closedTo(actor, target freshet.ID) (bool, error) {
 
 // endRequest removes a request, whatever its state.
 func (t *tx) endRequest(actor, target freshet.ID) error {
+	if err := t.denote(freshet.NotifyRequest, actor, target); err != nil {
+		return err
+	}
 	return t.exec("DELETE FROM follow_requests WHERE target = ? AND requester = ?", target, actor)
 }
 
@@ -36,7 +39,10 @@ func (d *DB) RequestFollow(ctx context.Context, actor, target freshet.ID, w stor
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.change(store.RequestChanged, target, actor)
+		if err := t.change(store.RequestChanged, target, actor); err != nil {
+			return err
+		}
+		return t.notify(target, freshet.NotifyRequest, actor, target, 0)
 	})
 	return needed && err == nil, changed, at, err
 }
@@ -44,8 +50,11 @@ func (d *DB) RequestFollow(ctx context.Context, actor, target freshet.ID, w stor
 // WithdrawRequest takes a request back.
 func (d *DB) WithdrawRequest(ctx context.Context, actor, target freshet.ID, w store.Write) (bool, position.Token, error) {
 	return d.relate(ctx, w, target, actor, func(t *tx, _ bool) error {
-		n, err := t.Exec("DELETE FROM follow_requests WHERE target = ? AND requester = ?", target, actor)
-		if err != nil || n == 0 {
+		_, there, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ?", target, actor)
+		if err != nil || !there {
+			return err
+		}
+		if err := t.endRequest(actor, target); err != nil {
 			return err
 		}
 		return t.change(store.RequestChanged, target, actor)
@@ -69,6 +78,9 @@ func (d *DB) AcceptRequest(ctx context.Context, target, requester freshet.ID, w 
 		if err := t.exec("UPDATE follow_requests SET accepted = 1 WHERE target = ? AND requester = ?", target, requester); err != nil {
 			return err
 		}
+		if err := t.denote(freshet.NotifyRequest, requester, target); err != nil {
+			return err
+		}
 		return t.change(store.RequestChanged, target, requester)
 	})
 }
@@ -76,12 +88,15 @@ func (d *DB) AcceptRequest(ctx context.Context, target, requester freshet.ID, w 
 // RefuseRequest removes a request that waits.
 func (d *DB) RefuseRequest(ctx context.Context, target, requester freshet.ID, w store.Write) (position.Token, error) {
 	_, at, err := d.relate(ctx, w, target, requester, func(t *tx, _ bool) error {
-		n, err := t.Exec("DELETE FROM follow_requests WHERE target = ? AND requester = ? AND NOT accepted", target, requester)
+		_, waits, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ? AND NOT accepted", target, requester)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if !waits {
 			return errNoRequest
+		}
+		if err := t.endRequest(requester, target); err != nil {
+			return err
 		}
 		return t.change(store.RequestChanged, target, requester)
 	})
@@ -89,22 +104,29 @@ func (d *DB) RefuseRequest(ctx context.Context, target, requester freshet.ID, w 
 }
 
 // CompleteFollow turns a request that no leave is wanted for any more into the
-// follow. Both users are here.
+// follow. Of a target elsewhere it takes that for granted.
 func (d *DB) CompleteFollow(ctx context.Context, requester, target freshet.ID, w store.Write) (bool, position.Token, error) {
 	return d.relate(ctx, w, requester, target, func(t *tx, here bool) error {
-		if !here {
-			return store.ErrMoved
+		if here {
+			if _, asked, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ?", target, requester); err != nil || !asked {
+				return err
+			}
+			if closed, err := t.closedTo(requester, target); err != nil || closed {
+				return err
+			}
 		}
-		if _, asked, err := t.number("SELECT 1 FROM follow_requests WHERE target = ? AND requester = ?", target, requester); err != nil || !asked {
+		if there, err := t.follows(requester, target); err != nil {
 			return err
-		}
-		if closed, err := t.closedTo(requester, target); err != nil || closed {
+		} else if there {
+			if here {
+				err = t.endRequest(requester, target)
+			}
 			return err
 		}
 		if err := t.follow(requester, target, here); err != nil {
 			return err
 		}
-		return t.endRequest(requester, target) // also of who follows already
+		return t.notify(requester, freshet.NotifyAccepted, target, requester, 0)
 	})
 }
 

@@ -274,6 +274,15 @@ func (s *side) page(ctx context.Context, n int) string {
 	list("blocks", edges(s.Blocks))
 	list("mutes", edges(s.Mutes))
 	list("requests", edges(s.FollowRequests))
+	list("notified by", func(from freshet.ID, limit int) (ids, keys []freshet.ID, err error) {
+		all, err := s.Notifications(ctx, u, from, limit)
+		for _, n := range all {
+			ids, keys = append(ids, n.Actor), append(keys, n.ID)
+		}
+		return ids, keys, err
+	})
+	unseen, unseenErr := s.Unseen(ctx, u, 5)
+	fmt.Fprintln(&out, "unseen", unseen, s.said("", unseenErr))
 	post := at(s.posts, n)
 	comments := func(read func(context.Context, freshet.ID, freshet.ID, int) ([]freshet.Comment, error), of freshet.ID) func(freshet.ID, int) ([]freshet.ID, []freshet.ID, error) {
 		return func(from freshet.ID, limit int) (ids, _ []freshet.ID, err error) {

@@ -21,6 +21,7 @@ func testModel(e *env) {
 	rapid.Check(e.T, func(t *rapid.T) {
 		m := &model{e: e, t: t, ctx: e.Context(), posts: map[freshet.ID]*modelPost{}, comments: map[freshet.ID]freshet.Comment{}}
 		m.private, m.accepted = map[freshet.ID]bool{}, map[[2]freshet.ID]bool{}
+		m.let, m.thanked = map[[2]freshet.ID]bool{}, map[[2]freshet.ID]bool{}
 		for k := range m.edges {
 			m.edges[k] = map[[2]freshet.ID]int{}
 		}
@@ -80,6 +81,8 @@ type model struct {
 	edges    [4]map[[2]freshet.ID]int // (actor, target) → order of making
 	private  map[freshet.ID]bool
 	accepted map[[2]freshet.ID]bool // requests
+	let      map[[2]freshet.ID]bool // follows that were accepted: nobody else is told of them
+	thanked  map[[2]freshet.ID]bool // follows whose actor was told that they were accepted
 	posts    map[freshet.ID]*modelPost
 	comments map[freshet.ID]freshet.Comment
 	steps    int
@@ -132,8 +135,12 @@ func (m *model) add(kind int, a, b freshet.ID) (changed bool) {
 func (m *model) remove(kind int, a, b freshet.ID) (changed bool) {
 	changed = m.edges[kind][[2]freshet.ID{a, b}] > 0
 	delete(m.edges[kind], [2]freshet.ID{a, b})
-	if kind == request {
+	switch kind {
+	case request:
 		delete(m.accepted, [2]freshet.ID{a, b})
+	case follow:
+		delete(m.let, [2]freshet.ID{a, b})
+		delete(m.thanked, [2]freshet.ID{a, b})
 	}
 	return changed
 }
@@ -197,6 +204,7 @@ func (m *model) follow(t *rapid.T) {
 	case m.expect(err, ""):
 		added := m.add(follow, a, b)
 		if m.same("changed", changed, added); added {
+			m.let[[2]freshet.ID{a, b}] = m.accepted[[2]freshet.ID{a, b}]
 			m.remove(request, a, b)
 		}
 	}
@@ -279,7 +287,10 @@ func (m *model) complete(t *rapid.T) {
 		m.same("changed", changed, false)
 		return
 	}
-	m.same("changed", changed, m.add(follow, a, b))
+	added := m.add(follow, a, b)
+	if m.same("changed", changed, added); added {
+		m.let[[2]freshet.ID{a, b}], m.thanked[[2]freshet.ID{a, b}] = m.accepted[[2]freshet.ID{a, b}], true
+	}
 	m.remove(request, a, b)
 }
 

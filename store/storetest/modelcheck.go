@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/freshet/freshet"
@@ -49,6 +50,48 @@ func (m *model) check(t *rapid.T) {
 	hidden := slices.Compact(ascending(slices.Concat(blocked, m.wantEdges(mute, u, 0))...))
 	m.same("relations", all[u], freshet.Relations{Following: ascending(following...), Hidden: hidden, Blocked: blocked})
 	m.checkPosts()
+	m.checkTold(u)
+}
+
+// checkTold compares what a user was told with the facts.
+func (m *model) checkTold(u freshet.ID) {
+	want, list := []string{}, []string{}
+	say := func(to *[]string, kind freshet.NotificationKind, actor, post, comment freshet.ID) {
+		*to = append(*to, fmt.Sprint(kind, " ", actor, " ", post, " ", comment))
+	}
+	for id, p := range m.posts {
+		for actor := range p.likes {
+			if p.author == u && actor != u {
+				say(&want, freshet.NotifyLike, actor, id, 0)
+			}
+		}
+	}
+	for id, c := range m.comments {
+		if m.posts[c.Post].author == u && c.Author != u {
+			say(&want, freshet.NotifyComment, c.Author, c.Post, id)
+		}
+	}
+	for pair := range m.edges[follow] {
+		if pair[1] == u && !m.let[pair] {
+			say(&want, freshet.NotifyFollow, pair[0], 0, 0)
+		}
+		if pair[0] == u && m.thanked[pair] {
+			say(&want, freshet.NotifyAccepted, pair[1], 0, 0)
+		}
+	}
+	for pair := range m.edges[request] {
+		if pair[1] == u && !m.accepted[pair] {
+			say(&want, freshet.NotifyRequest, pair[0], 0, 0)
+		}
+	}
+	all, err := m.e.Notifications(m.ctx, u, 0, 1000)
+	m.ok(err)
+	for _, n := range all {
+		say(&list, n.Kind, n.Actor, n.Post, n.Comment)
+	}
+	slices.Sort(want)
+	slices.Sort(list)
+	m.same("told", list, want)
 }
 
 func (m *model) checkPosts() {

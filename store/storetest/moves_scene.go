@@ -15,6 +15,7 @@ import (
 type scene struct {
 	*moves
 	a, b, s, u, t, v freshet.ID
+	shy              freshet.ID // who is private, beside b
 	buckets          []int
 	handle, ref      string // of a
 
@@ -134,9 +135,15 @@ func (s *scene) met(p store.Part) {
 	s.ok(third(p.Block(s.ctx, s.s, s.b, store.Write{})))
 	s.ok(third(p.Mute(s.ctx, s.a, s.s, store.Write{})))
 	s.ok(third(p.Mute(s.ctx, s.u, s.a, store.Write{})))
-	s.closed(p, s.b)
-	s.ask(p, s.a, s.b)
-	s.ok(third(p.AcceptRequest(s.ctx, s.b, s.a, store.Write{})))
+	s.shy = s.in(0, s.buckets[1], freshet.NewUser{})
+	s.closed(p, s.shy)
+	for _, user := range []freshet.ID{s.a, s.u} {
+		s.ask(p, user, s.shy)
+	}
+	s.ok(third(p.AcceptRequest(s.ctx, s.shy, s.a, store.Write{})))
+	all := got(p.Notifications(s.ctx, s.a, 0, 99))(s.env)
+	s.ok(third(p.SeeNotifications(s.ctx, s.a, all[len(all)/2].ID, store.Write{})))
+	s.ok(third(p.AddNotification(s.ctx, s.a, "order", "a text ☃", store.Write{})))
 }
 
 // closed makes a user private.
@@ -163,7 +170,7 @@ func (s *scene) across() {
 	}
 	s.ok(third(s.p[0].Block(s.ctx, s.b, s.v, store.Write{})))
 	s.at[1].follow(s.v, s.b) // is refused, because nobody has told yet
-	s.ask(s.p[0], s.t, s.b)
+	s.ask(s.p[0], s.t, s.shy)
 	for _, reaction := range []freshet.ID{s.t, s.v} {
 		_, _, _, err := s.p[0].Like(s.ctx, reaction, s.post, store.Write{})
 		s.ok(err)
@@ -197,7 +204,7 @@ func (s *scene) says(part int) (all []string) {
 	s.Helper()
 	e, p := s.at[part], s.p[part]
 	say := func(what string, v any) { all = append(all, fmt.Sprintf("%s: %+v", what, v)) }
-	users := []freshet.ID{s.a, s.b}
+	users := []freshet.ID{s.a, s.b, s.shy}
 	read := got(p.Users(s.ctx, users))(e)
 	slices.SortFunc(read, func(x, y freshet.User) int { return int(x.ID - y.ID) })
 	say("users", read)
@@ -210,6 +217,8 @@ func (s *scene) says(part int) (all []string) {
 		say("following", got(p.Following(s.ctx, id, 0, 99))(e))
 		say("blocks", got(p.Blocks(s.ctx, id, 0, 99))(e))
 		say("mutes", got(p.Mutes(s.ctx, id, 0, 99))(e))
+		say("notifications", got(p.Notifications(s.ctx, id, 0, 99))(e))
+		say("unseen", got(p.Unseen(s.ctx, id, 99))(e))
 		say("requests", got(p.FollowRequests(s.ctx, id, 0, 99))(e))
 		say("between", got(p.Between(s.ctx, id, s.a))(e))
 		say("posts", got(p.ByAuthor(s.ctx, id, 0, 99))(e))

@@ -131,7 +131,7 @@ func testErasureChanges(x *parts) {
 // kindsOf leaves the posts out that mark the ends of what was heard.
 func kindsOf(changes []store.Change) (kinds []store.ChangeKind) {
 	for _, ch := range changes {
-		if ch.Kind != store.PostCreated {
+		if ch.Kind != store.PostCreated && ch.Kind != store.Notified {
 			kinds = append(kinds, ch.Kind)
 		}
 	}

@@ -42,7 +42,9 @@ func importedFollow(follower, followee freshet.ID) store.ImportedFollow {
 // testImportedHalves follows among the same users twice: one by one, and as a chunk, which is loaded again before and after its mirrors
 // are carried.
 func testImportedHalves(x *parts, i []store.PartImporter) {
+	told := make(map[freshet.ID]int)
 	scene := func(follow func(pairs [][2]freshet.ID)) (counted [][]int64) {
+		clear(told)
 		a, b := x.user(0), x.user(0)
 		c, d, foe, gone := x.user(1), x.user(1), x.user(1), x.user(1)
 		shy := x.user(0)
@@ -58,6 +60,7 @@ func testImportedHalves(x *parts, i []store.PartImporter) {
 			part := slices.IndexFunc(x.has, func(has store.Buckets) bool { return has.Has(id.Bucket()) })
 			u := x.at[part].profile(id)
 			counted = append(counted, []int64{u.FollowersCount, u.FollowingCount})
+			told[id] = len(got(x.p[part].Notifications(x.ctx, id, 0, 9))(x.env))
 		}
 		return counted
 	}
@@ -87,6 +90,11 @@ func testImportedHalves(x *parts, i []store.PartImporter) {
 		}
 	})
 	x.same("followers and following", all, one)
+	sum := 0
+	for _, n := range told {
+		sum += n
+	}
+	x.same("told: the follow before the import alone", sum, 1)
 }
 
 // testImportedRefused: what the other part refuses is undone, as with any follow.

@@ -9,6 +9,7 @@ var requestPartCases = []partCase{
 	{name: "ARequestLiesWithWhomItIsFor", parts: 2, test: testRequestElsewhere},
 	{name: "AFollowOfAPrivateUserElsewhereIsUndone", parts: 2, test: testRefusedByPrivate},
 	{name: "AnAcceptedFollowUsesUpItsRequest", parts: 2, test: testAcceptedElsewhere},
+	{name: "WhatIsToldComesFromOtherParts", parts: 2, test: testToldElsewhere},
 	{name: "ABlockElsewhereEndsRequests", parts: 2, test: testBlockedRequests},
 	{name: "AnErasureElsewhereEndsRequests", parts: 2, test: testErasedRequests},
 }
@@ -23,8 +24,6 @@ func testRequestElsewhere(x *parts) {
 	x.same("asked on another part", err, store.ErrMoved)
 	_, _, err = x.p[1].CompleteFollow(x.ctx, a, b, store.Write{})
 	x.same("completed where the actor is not", err, store.ErrMoved)
-	_, _, err = x.p[0].CompleteFollow(x.ctx, a, b, store.Write{})
-	x.same("completed where the target is not", err, store.ErrMoved)
 	x.same("between", got(x.p[1].Between(x.ctx, b, a))(x.env), store.Between{Private: true, Asked: true})
 	x.ok(third(x.p[1].AcceptRequest(x.ctx, b, a, store.Write{})))
 	x.same("between", got(x.p[1].Between(x.ctx, b, a))(x.env), store.Between{Private: true, Asked: true, Accepted: true})
@@ -77,6 +76,30 @@ func testAcceptedElsewhere(x *parts) {
 		x.at[0].counted(a, 0, 0, 0)
 		x.at[1].counted(b, 0, 0, 0)
 	}
+}
+
+func testToldElsewhere(x *parts) {
+	a, b, c := x.user(0), x.user(1), x.user(1)
+	names := map[freshet.ID]string{a: "a", b: "b", c: "c"}
+	x.at[1].closed(x.p[1], b)
+	x.at[1].ask(x.p[1], a, b)
+	x.at[1].like(a, x.at[1].post(c, "x"))
+	x.at[0].follow(a, c)
+	x.carry()
+	x.same("told", x.at[1].told(c, names)+"; "+x.at[1].told(b, names), "follow a, like a; request a")
+	x.ok(third(x.p[1].AcceptRequest(x.ctx, b, a, store.Write{})))
+	x.ok(third(x.p[0].CompleteFollow(x.ctx, a, b, store.Write{})))
+	x.carry()
+	x.same("told", x.at[0].told(a, names)+"; "+x.at[1].told(b, names), "accepted b; ")
+	x.ok(third(x.p[0].Unfollow(x.ctx, a, b, store.Write{})))
+	x.same("told", x.at[0].told(a, names), "")
+	x.ok(third(x.p[0].CompleteFollow(x.ctx, a, b, store.Write{}))) // which nobody has looked for
+	x.carry()
+	x.same("told of a follow that was refused", x.at[0].told(a, names), "")
+	x.at[0].counted(a, 0, 1, 0)
+	x.ok(third(x.p[0].EraseUser(x.ctx, a, store.Write{})))
+	x.carry()
+	x.same("told of who was erased", x.at[1].told(c, names), "")
 }
 
 func testBlockedRequests(x *parts) {

@@ -65,7 +65,7 @@ type testCase struct {
 	test func(*env)
 }
 
-var cases = slices.Concat(userCases, graphCases, requestCases, postCases, reactionCases, viewCases, accessCases,
+var cases = slices.Concat(userCases, graphCases, requestCases, postCases, reactionCases, notificationCases, viewCases, accessCases,
 	writeCases, eraseCases, concurrencyCases, changeCases, importCases, verifyCases, modelCases)
 
 // env is one test: the store it asks and what it needs to ask.
