@@ -15,7 +15,9 @@ import (
 	"github.com/freshet/freshet/board"
 	"github.com/freshet/freshet/board/memory"
 	boardredis "github.com/freshet/freshet/board/redis"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/cache/redis"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -28,7 +30,8 @@ type leaders struct {
 	mu      sync.Mutex
 	touched map[touched]map[freshet.ID]int64 // by whom or what, and what that is worth at most
 	gone    map[board.List][]freshet.ID
-	marks   int // in touched
+	marks   int            // in touched
+	at      position.Token // of the last change that was heard: counts are read there or later
 
 	missed atomic.Uint64
 }
@@ -77,6 +80,7 @@ func (l *leaders) hear(changes []store.Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range changes {
+		l.at = l.at.Raise(c.At)
 		switch c.Kind {
 		case store.LikeChanged:
 			l.touch(board.Posts, c.Subject, c.Object, board.LikeWeight)
@@ -138,10 +142,10 @@ func (l *leaders) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	l.mu.Lock()
-	marks, gone := l.touched, l.gone
+	marks, gone, at := l.touched, l.gone, l.at
 	l.touched, l.gone, l.marks = make(map[touched]map[freshet.ID]int64), make(map[board.List][]freshet.ID), 0
 	l.mu.Unlock()
-	err := l.tellAll(ctx, marks, gone)
+	err := l.tellAll(cache.At(ctx, at), marks, gone)
 	if err == nil {
 		return nil
 	}
