@@ -2,6 +2,7 @@ package pgdb_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -198,5 +199,77 @@ func TestAPrimaryShowsWhatAReplicaHasShown(t *testing.T) {
 	}
 	if err := <-written; err != nil {
 		t.Error(err)
+	}
+}
+
+// A commit is on its way from the flush to its end, too, and nothing says so but that its transaction is under way.
+func TestAReadAtAPositionWaitsForWriters(t *testing.T) {
+	primary, _ := pair(t)
+	row := 0
+	// beside reads, as somebody who has seen the latest, while a statement that writes row is under way.
+	beside := func(sql string) (shows int, over bool) {
+		t.Helper()
+		row--
+		number := row
+		ended := make(chan error, 1)
+		go func() {
+			_, err := primary.Write(context.Background(), pgdb.Call{SQL: sql, Args: []any{number}})
+			ended <- err
+		}()
+		for deadline, n := time.Now().Add(20*time.Second), 0; n == 0; time.Sleep(time.Millisecond) {
+			if err := primary.Pool().QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND query = $1", sql).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the writer does not begin")
+			}
+		}
+		at, err := primary.Write(t.Context(), pgdb.Call{SQL: "INSERT INTO t VALUES (0)"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, _ := position.WithReading(t.Context(), position.Token{at})
+		if err := primary.Read(ctx, "SELECT count(*) FROM t WHERE n = $1", []any{number}, func(r pgx.Rows) error { return r.Scan(&shows) }); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err = <-ended:
+			over = true
+		default:
+			_, cancel := primary.Pool().Exec(t.Context(), "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = $1 AND state = 'active'", sql)
+			if err = <-ended; err != nil {
+				err = cancel
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return shows, over
+	}
+	const write = "WITH w AS (INSERT INTO t VALUES ($1) RETURNING n) SELECT n, pg_sleep(%g) FROM w"
+	for try := 1; ; try++ { // on a busy machine the writer may look older than it is
+		shows, over := beside(fmt.Sprintf(write, 0.05))
+		if shows == 1 && over {
+			break
+		}
+		if try == 5 {
+			t.Fatalf("a writer was not waited for: %d, %t", shows, over)
+		}
+	}
+	if shows, over := beside(fmt.Sprintf(write, 3.0)); shows != 0 || over {
+		t.Errorf("an import was waited for: %d, %t", shows, over)
+	}
+	lock, err := primary.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(context.Background())
+	if _, err := lock.Exec(t.Context(), "SELECT pg_advisory_xact_lock(7)"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	const locked = "WITH w AS (INSERT INTO t VALUES ($1) RETURNING n) SELECT n, pg_advisory_xact_lock(7) FROM w"
+	if shows, over := beside(locked); shows != 0 || over || time.Since(began) > 10*time.Second {
+		t.Errorf("a writer who waits for a lock was waited for: %d, %t", shows, over)
 	}
 }

@@ -12,17 +12,22 @@ import (
 
 // A commit that waits for a synchronous standby is flushed, and a replica may show it, before the primary does:
 //
-//	primary   ── flush 42 ────────────── waits for a standby ────────────── shows 42
-//	replica              ── replays 42, shows it ──▶ who has read it has the token 42
+//	primary   ── flush 42 ── waits for a standby ── is woken ── shows 42
+//	replica        └ replays 42, shows it ──▶ who has read it has the token 42
 //
 // Who has seen it there must not be told by the primary that it is not. So before the primary is read at a position, no commit up
-// to there may wait any more. One question proves it for all positions up to which the primary had flushed by then.
+// to there may be under way any more. One question proves it for all positions up to which the primary had flushed by then.
 
 // settleWithin bounds the wait: where no standby answers, what waits is not acknowledged, and readers are not held up for longer.
 const settleWithin = 500 * time.Millisecond
 
-// settleQuery is whereQuery with the commits that wait, as they are after it: each by its process and the statement it is at.
-const settleQuery = `SELECT at.*, ARRAY(SELECT pid || ' ' || query_start FROM pg_stat_activity WHERE wait_event = 'SyncRep')
+// settleQuery is whereQuery with the transactions that may be committing, as they are after it. Only a part of the way between
+// flushing and showing is spent waiting for a standby, and on a busy machine the rest takes milliseconds: so every writer counts
+// that is not waiting for a lock or its client. One whose statement has taken longer than writes do (an import, a migration) counts
+// from when it waits for a standby, or every reader would wait for its end.
+const settleQuery = `SELECT at.*, ARRAY(SELECT pid || ' ' || backend_xid FROM pg_stat_activity
+		WHERE datname = current_database() AND backend_xid IS NOT NULL AND (wait_event = 'SyncRep' OR state = 'active'
+			AND coalesce(wait_event_type, '') NOT IN ('Lock', 'Client') AND query_start > clock_timestamp() - interval '100 ms'))
 	FROM (` + whereQuery + `) AS at`
 
 // settle returns when a primary shows all that it has flushed up to need, or can't tell. A replica shows what it has replayed.
