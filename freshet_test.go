@@ -3,6 +3,7 @@ package freshet_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -216,5 +217,35 @@ func TestRelations(t *testing.T) {
 	r := freshet.Relations{Following: []freshet.ID{1, 5, 9}, Hidden: []freshet.ID{5}, Blocked: nil}
 	if !r.Follows(5) || r.Follows(4) || !r.Hides(5) || r.Hides(9) || r.Blocks(5) {
 		t.Errorf("%+v misjudges", r)
+	}
+}
+
+// A cursor of a ranked list bears a score and an id, and is bound to its list and reader.
+func TestRankCursors(t *testing.T) {
+	c := freshet.NewCursors([]byte(strings.Repeat("k", 32)))
+	for _, score := range []float64{0, -1.5, 918273.25, math.Inf(-1)} {
+		text := c.SealRank("top", 3, score, 42)
+		if got, id, err := c.OpenRank("top", 3, text); err != nil || got != score || id != 42 {
+			t.Errorf("%v, %v, %v", got, id, err)
+		}
+		for _, open := range []func() (float64, freshet.ID, error){
+			func() (float64, freshet.ID, error) { return c.OpenRank("other", 3, text) },
+			func() (float64, freshet.ID, error) { return c.OpenRank("top", 4, text) },
+			func() (float64, freshet.ID, error) { return c.OpenRank("top", 3, text[:len(text)-1]) },
+			func() (float64, freshet.ID, error) { return c.OpenRank("top", 3, c.Seal("top", 3, 42)) },
+			func() (float64, freshet.ID, error) { return c.OpenRank("top", 3, c.SealRank("top", 3, score, 0)) },
+			func() (float64, freshet.ID, error) {
+				other := []byte(text)
+				other[3] ^= 1
+				return c.OpenRank("top", 3, string(other))
+			},
+		} {
+			if _, _, err := open(); freshet.CodeOf(err) != freshet.CodeInvalid {
+				t.Errorf("%v is opened: %v", text, err)
+			}
+		}
+	}
+	if _, id, err := c.OpenRank("top", 0, ""); id != 0 || err != nil {
+		t.Errorf("the start: %v, %v", id, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/notify"
 )
 
@@ -184,7 +185,7 @@ func (c *call) frame(e *notify.Event) ([]byte, error) {
 	default:
 		ctx, cancel := context.WithTimeout(c.r.Context(), streamRender)
 		defer cancel()
-		p, err := c.api.social.Told(ctx, e.Post)
+		p, err := c.api.social.Told(cache.At(ctx, e.At()), e.Post)
 		if errors.Is(err, freshet.ErrNotFound) {
 			return []byte{}, nil // its deletion follows
 		}

@@ -120,7 +120,7 @@ func (f *following) begin(head position.Position) {
 	case !f.subscribed: // what commits before the feed knows us is not told
 		return
 	case f.at.IsZero():
-		f.kept = progress{head, head}
+		f.kept.confirmed = head
 	default:
 		f.kept = progress{f.at, f.at}
 	}

@@ -14,6 +14,10 @@ import (
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/board"
 	"github.com/freshet/freshet/board/memory"
+	boardredis "github.com/freshet/freshet/board/redis"
+	"github.com/freshet/freshet/cache"
+	"github.com/freshet/freshet/cache/redis"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -26,7 +30,8 @@ type leaders struct {
 	mu      sync.Mutex
 	touched map[touched]map[freshet.ID]int64 // by whom or what, and what that is worth at most
 	gone    map[board.List][]freshet.ID
-	marks   int // in touched
+	marks   int            // in touched
+	at      position.Token // of the last change that was heard: counts are read there or later
 
 	missed atomic.Uint64
 }
@@ -46,10 +51,16 @@ const (
 // boardFile holds the boards of a node that keeps them in memory.
 const boardFile = "leaderboards"
 
-// openLeaders takes the boards up where the node left them.
+// openLeaders takes the boards up where they were left: on the servers of the remote layer where that is Redis, for all nodes, else in
+// this node's memory, by its file.
 func (n *Node) openLeaders() error {
+	n.leaders = &leaders{node: n, touched: make(map[touched]map[freshet.ID]int64), gone: make(map[board.List][]freshet.ID)}
+	if r, ok := n.remote.(*redis.Remote); ok {
+		n.leaders.board = boardredis.New(r.Client(), boardredis.Options{Now: n.opts.Now})
+		return nil
+	}
 	b := memory.New(memory.Options{Now: n.opts.Now})
-	n.leaders = &leaders{node: n, board: b, touched: make(map[touched]map[freshet.ID]int64), gone: make(map[board.List][]freshet.ID)}
+	n.leaders.board = b
 	file, err := os.Open(filepath.Join(n.cfg.Data, boardFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -58,9 +69,8 @@ func (n *Node) openLeaders() error {
 		return err
 	}
 	defer file.Close()
-	if err := b.Load(file); err != nil { // a machine that lost its power while it was written
-		n.log.Warn("leaderboards begin anew", "error", err)
-		n.leaders.board = memory.New(memory.Options{Now: n.opts.Now})
+	if err := b.Load(file); err != nil {
+		n.log.Warn("the leaderboards begin anew", "error", err)
 	}
 	return nil
 }
@@ -70,6 +80,7 @@ func (l *leaders) hear(changes []store.Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range changes {
+		l.at = l.at.Raise(c.At)
 		switch c.Kind {
 		case store.LikeChanged:
 			l.touch(board.Posts, c.Subject, c.Object, board.LikeWeight)
@@ -81,11 +92,16 @@ func (l *leaders) hear(changes []store.Change) {
 			l.touch(board.Authors, c.Object, c.Subject, 0)
 			l.touch(board.Authors, c.Subject, c.Object, 0)
 		case store.PostDeleted:
-			l.gone[board.Posts] = append(l.gone[board.Posts], c.Subject)
+			l.bury(board.Posts, c.Subject)
 		case store.UserErased:
-			l.gone[board.Authors] = append(l.gone[board.Authors], c.Subject)
+			l.bury(board.Authors, c.Subject)
 		}
 	}
+}
+
+// bury notes what is no more. What it can't note is left out by whoever reads.
+func (l *leaders) bury(list board.List, ids ...freshet.ID) {
+	l.gone[list] = append(l.gone[list], ids[:min(len(ids), marksMost-len(l.gone[list]))]...)
 }
 
 // touch is called with the lock held.
@@ -126,10 +142,10 @@ func (l *leaders) tell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	l.mu.Lock()
-	marks, gone := l.touched, l.gone
+	marks, gone, at := l.touched, l.gone, l.at
 	l.touched, l.gone, l.marks = make(map[touched]map[freshet.ID]int64), make(map[board.List][]freshet.ID), 0
 	l.mu.Unlock()
-	err := l.tellAll(ctx, marks, gone)
+	err := l.tellAll(cache.At(ctx, at), marks, gone)
 	if err == nil {
 		return nil
 	}
@@ -141,9 +157,7 @@ func (l *leaders) tell(ctx context.Context) error {
 		}
 	}
 	for list, ids := range gone {
-		if len(l.gone[list]) < marksMost { // who reads leaves them out
-			l.gone[list] = append(l.gone[list], ids...)
-		}
+		l.bury(list, ids...)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/config"
 	"github.com/freshet/freshet/internal/testenv"
 	"github.com/freshet/freshet/store"
@@ -198,4 +200,35 @@ func TestLeaderboardsEqualTheCounts(t *testing.T) {
 			t.Fatal(wrong)
 		}
 	}
+}
+
+// Nodes with a Redis share its boards, and the second adds nothing to what the first has told.
+func TestLeaderboardsOfTwoNodes(t *testing.T) {
+	server := testenv.StartRedis(t)
+	nodes := startFleet(t, cache.Options{}, "redis://"+server.Addr, "redis://"+server.Addr)
+	for i, n := range nodes {
+		n.follows(t, fmt.Sprintf("node %d", i))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			n.leaders.run(ctx)
+		}()
+		t.Cleanup(func() {
+			cancel()
+			<-ended
+		})
+	}
+	ada, bob := nodes[0].person(t, "ada"), nodes[0].person(t, "bob")
+	post := nodes[0].post(t, ada)
+	for i, who := range []person{ada, bob} {
+		nodes[i].ask(t, "PUT", "/v1/posts/"+post+"/like", "", who.asks()).wants(t, 200)
+	}
+	for _, n := range nodes {
+		n.shows(t, "posts", "1h", []string{"2 " + post})
+	}
+	time.Sleep(2 * tellEvery)
+	nodes[1].shows(t, "authors", "1h", []string{"2 " + ada.id.String()})
+	server.Kill()
+	nodes[0].ask(t, "GET", "/v1/leaderboards/posts", "").refuses(t, 503, "unavailable", "")
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/access"
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/config"
@@ -16,6 +17,7 @@ import (
 	"github.com/freshet/freshet/internal/litedb"
 	"github.com/freshet/freshet/jobs"
 	"github.com/freshet/freshet/notify"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/social"
 )
 
@@ -121,7 +123,10 @@ func (n *Node) serveCaches(ctx context.Context, o cache.Options) (err error) {
 		return err
 	}
 	n.live = notify.New(notify.Options{
-		Shards: len(n.databases), Relations: n.social.Relations, KeepFor: liveFor,
+		Shards: len(n.databases), KeepFor: liveFor,
+		Relations: func(ctx context.Context, reader freshet.ID, at position.Token) (*freshet.Relations, error) {
+			return n.social.Relations(cache.At(ctx, at), reader)
+		},
 		Streams: n.cfg.Limits.Streams, PerUser: n.cfg.Limits.StreamsPerUser, Now: n.opts.Now,
 	})
 	return errors.Join(n.openLeaders(), n.openAccess(ctx))

@@ -1,6 +1,6 @@
 // Package notify tells people what happens while they watch: the hub of live events.
 //
-//	hub := notify.New(notify.Options{Shards: 1, Relations: social.Relations})
+//	hub := notify.New(notify.Options{Shards: 1, Relations: relations})
 //	go hub.Run(ctx)
 //	hub.Begin(0, head)                        // what the change feed tells comes after this
 //	hub.Publish(0, changes, head, false)      // once they are fenced

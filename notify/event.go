@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet/freshet"
+	"github.com/freshet/freshet/position"
 	"github.com/freshet/freshet/store"
 )
 
@@ -35,6 +36,9 @@ type Event struct {
 	rendering sync.Mutex
 	frame     atomic.Pointer[[]byte]
 }
+
+// At is where the change stands: who reads what the event is about reads there or later.
+func (e *Event) At() position.Token { return position.Token{e.place.at} }
 
 // eventOf is the event that a change is to those who watch its author; nil: none. A change that tells one reader of a
 // notification becomes an event here, and goes to that reader in Hub.deliver and Hub.concerns.

@@ -16,7 +16,7 @@ func ExampleHub() {
 	const reader, author, post = 1, 7, 42
 	hub := notify.New(notify.Options{
 		Shards: 1,
-		Relations: func(context.Context, freshet.ID) (*freshet.Relations, error) {
+		Relations: func(context.Context, freshet.ID, position.Token) (*freshet.Relations, error) {
 			return &freshet.Relations{Following: []freshet.ID{author}}, nil
 		},
 	})

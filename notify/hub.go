@@ -13,13 +13,15 @@ import (
 
 // Options says what a [Hub] works with. Shards and Relations are required; other zero fields take their defaults.
 type Options struct {
-	Shards    int                                                                      // whose feeds are published
-	Relations func(ctx context.Context, reader freshet.ID) (*freshet.Relations, error) // as of what was published, or later
-	Keep      int                                                                      // events in the ring; default 65,536
-	KeepFor   time.Duration                                                            // how long they stay there; default 5 min
-	Streams   int                                                                      // at once; default 10,000
-	PerUser   int                                                                      // of one user; default 10
-	Now       func() time.Time                                                         // default time.Now
+	Shards int // whose feeds are published
+	// Relations gives a reader's relations as they were at a position, or later.
+	Relations func(ctx context.Context, reader freshet.ID, at position.Token) (*freshet.Relations, error)
+
+	Keep    int              // events in the ring; default 65,536
+	KeepFor time.Duration    // how long they stay there; default 5 min
+	Streams int              // at once; default 10,000
+	PerUser int              // of one user; default 10
+	Now     func() time.Time // default time.Now
 }
 
 func (o Options) withDefaults() Options {

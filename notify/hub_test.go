@@ -21,7 +21,7 @@ type scene struct {
 func newScene(t *testing.T, o Options) *scene {
 	o.Shards = 1
 	if o.Relations == nil {
-		o.Relations = func(context.Context, freshet.ID) (*freshet.Relations, error) {
+		o.Relations = func(context.Context, freshet.ID, position.Token) (*freshet.Relations, error) {
 			return &freshet.Relations{Following: []freshet.ID{7}}, nil
 		}
 	}
@@ -152,7 +152,7 @@ func TestWhatCanBeResumed(t *testing.T) {
 // Some change while relations are read: they are read again, and nobody is told by the old ones.
 func TestRelationsThatChangeWhileTheyAreRead(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan *freshet.Relations)
-	s := newScene(t, Options{Relations: func(ctx context.Context, _ freshet.ID) (*freshet.Relations, error) {
+	s := newScene(t, Options{Relations: func(ctx context.Context, _ freshet.ID, _ position.Token) (*freshet.Relations, error) {
 		select {
 		case asked <- struct{}{}:
 			return <-answer, nil
@@ -190,7 +190,7 @@ func TestAReaderOfVeryMany(t *testing.T) {
 	for i := range many {
 		many[i] = freshet.ID(i + 2)
 	}
-	s := newScene(t, Options{Relations: func(context.Context, freshet.ID) (*freshet.Relations, error) {
+	s := newScene(t, Options{Relations: func(context.Context, freshet.ID, position.Token) (*freshet.Relations, error) {
 		return &freshet.Relations{Following: many}, nil
 	}})
 	stream := s.subscribe(1, "")

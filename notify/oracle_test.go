@@ -127,7 +127,7 @@ func (w *world) sees(u, author freshet.ID) int {
 	return w.follows[[2]freshet.ID{u, author}]
 }
 
-func (w *world) Relations(_ context.Context, u freshet.ID) (*freshet.Relations, error) {
+func (w *world) Relations(_ context.Context, u freshet.ID, _ position.Token) (*freshet.Relations, error) {
 	if w.slow() {
 		time.Sleep(time.Millisecond)
 	}

@@ -91,6 +91,14 @@ func parseVector(text string) (v vector, ok bool) {
 	return v, true
 }
 
+// token is what who has heard v has heard wholly.
+func (v vector) token() (t position.Token) {
+	for _, p := range v {
+		t = t.Raise(p.at)
+	}
+	return t
+}
+
 // of is the place in a system's feed.
 func (v vector) of(system uint64) (place, bool) {
 	for _, p := range v {

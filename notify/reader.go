@@ -91,7 +91,10 @@ func (h *Hub) nextStale(ctx context.Context) *reader {
 func (h *Hub) reload(ctx context.Context, r *reader) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	relations, err := h.options.Relations(ctx, r.id)
+	h.mu.Lock()
+	at := h.now.token()
+	h.mu.Unlock()
+	relations, err := h.options.Relations(ctx, r.id, at)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r.loading = false

@@ -196,6 +196,9 @@ func (r *Remote) Beating(ctx context.Context, holder cache.ID) (bool, error) {
 	return n == 1, failed("beating", err)
 }
 
+// Client is the client of this layer, for what else is kept on the same servers. It is the layer's to close.
+func (r *Remote) Client() rueidis.Client { return r.client }
+
 // Close ends Listen and the client, unless that is the caller's.
 func (r *Remote) Close() error {
 	r.closed.Do(func() {
