@@ -23,8 +23,11 @@ type following struct {
 	arrival    position.Position // where that stands; zero: not heard of
 	subscribed bool              // the feed knows this consumer
 	begun      bool              // the hub of live events knows from where on it hears
-	kept       progress
-	noted      progress // what of it is in its file
+	fenced     position.Position // up to where fences have returned
+	tried      position.Position // up to where they had when that was looked at
+	when       time.Time         // and when that was
+	kept       progress          // fenced: up to where they are in the layer for good
+	noted      progress          // what of it is in its file
 	backlog    backlog
 	last       time.Time // that it was noted
 }
@@ -80,7 +83,7 @@ func (f *following) round(ctx context.Context, patience time.Duration) (changed 
 	}
 	if len(changes) > 0 {
 		f.at = changes[len(changes)-1].At
-		f.kept.fenced = f.at
+		f.fenced = f.at
 	}
 	if all {
 		if !head.Reached(f.at) {
@@ -115,14 +118,14 @@ func (f *following) begin(head position.Position) {
 	}
 	switch kept := f.node.readProgress(f.shard); {
 	case f.at.IsZero() && !f.subscribed && kept.confirmed.Timeline == head.Timeline && kept.confirmed.System == head.System:
-		f.kept, f.noted = kept, kept
+		f.kept, f.noted, f.fenced = kept, kept, kept.fenced
 		f.at = kept.confirmed
 	case !f.subscribed: // what commits before the feed knows us is not told
 		return
 	case f.at.IsZero():
 		f.kept.confirmed = head
 	default:
-		f.kept = progress{f.at, f.at}
+		f.kept.confirmed = f.at
 	}
 	f.begun = true
 	f.node.live.Begin(f.shard, f.kept.confirmed)
@@ -133,7 +136,7 @@ func (f *following) begin(head position.Position) {
 func (f *following) fence(ctx context.Context, changes []store.Change) error {
 	n := f.node
 	first := slices.IndexFunc(changes, func(c store.Change) bool {
-		order, same := c.At.Compare(f.kept.fenced)
+		order, same := c.At.Compare(f.fenced)
 		return !same || order > 0
 	})
 	if first < 0 {
@@ -185,6 +188,7 @@ func (f *following) confirm(ctx context.Context) {
 	if order, _ := done.Compare(f.kept.confirmed); !done.IsZero() && order > 0 {
 		f.kept.confirmed = done
 	}
+	f.prove()
 	if time.Since(f.last) < noteEvery || f.kept == f.noted {
 		return
 	}
@@ -196,6 +200,17 @@ func (f *following) confirm(ctx context.Context) {
 	}
 	if err != nil && ctx.Err() == nil {
 		f.node.log.Error("confirm the change feed", "error", err)
+	}
+}
+
+// prove notes up to where fences are in the remote layer for good. One that is owed, or that a generation has lost, is made anew by
+// this process alone: a later one must fence again.
+func (f *following) prove() {
+	if f.tried != (position.Position{}) && f.node.stack.Proven(f.when) {
+		f.kept.fenced, f.tried = f.tried, position.Position{}
+	}
+	if f.tried == (position.Position{}) && f.fenced != f.kept.fenced {
+		f.tried, f.when = f.fenced, time.Now()
 	}
 }
 
@@ -220,6 +235,7 @@ func (f *following) failed(ctx context.Context, err error) {
 		f.node.live.Lost(f.shard)
 		f.at, f.moved, f.arrival = position.Position{}, true, position.Position{}
 		f.subscribed, f.begun, f.kept, f.backlog.marks = false, false, progress{}, nil
+		f.fenced, f.tried = position.Position{}, position.Position{}
 	}
 	f.node.log.Error("the change feed failed; trying again", "error", err)
 	pause(ctx, retryFeed)

@@ -121,6 +121,11 @@ func TestLeaderboards(t *testing.T) {
 	wantAuthors = []string{"5 " + id(3), "3 " + id(1), "3 " + id(0), "2 " + id(5), "2 " + id(2)}
 	n.shows(t, "authors", "24h", wantAuthors)
 
+	n.ask(t, "PATCH", "/v1/users/me", `{"private":true}`, people[3].asks()).wants(t, 200)
+	if posts, authors := n.leading(t, "posts", "24h", 2), n.leading(t, "authors", "24h", 2, people[0].asks()); len(posts) != 2 || len(authors) != 4 {
+		t.Errorf("with a private author: %v, %v", posts, authors)
+	}
+	n.ask(t, "PATCH", "/v1/users/me", `{"private":false}`, people[3].asks()).wants(t, 200)
 	for query, field := range map[string]string{"window=2h": "window", "limit=0": "limit", "cursor=x": "cursor"} {
 		n.ask(t, "GET", "/v1/leaderboards/posts?"+query, "").refuses(t, 422, "invalid", field)
 	}

@@ -2,6 +2,7 @@ package social
 
 import (
 	"context"
+	"slices"
 
 	"github.com/freshet/freshet"
 )
@@ -61,7 +62,9 @@ func (s *Service) RankedPosts(ctx context.Context, viewer freshet.ID, ids []fres
 			page.refs = append(page.refs, freshet.PostRef{ID: p.ID, Author: p.Author})
 		}
 	}
-	return s.hydrate(ctx, viewer, page.refs, page)
+	err = s.hydrate(ctx, viewer, page.refs, page)
+	page.Posts = slices.DeleteFunc(page.Posts, func(p PostView) bool { return p.Author.Private })
+	return err
 }
 
 // RankedUsers gives those of the users whom viewer may see, in the order given.
@@ -76,7 +79,7 @@ func (s *Service) RankedUsers(ctx context.Context, viewer freshet.ID, ids []fres
 	}
 	shown := users[:0]
 	for _, u := range users {
-		if u != nil && !hidden.Blocks(u.ID) {
+		if u != nil && !u.Private && !hidden.Blocks(u.ID) {
 			shown = append(shown, u)
 		}
 	}
