@@ -51,7 +51,9 @@ type assembler struct {
 	done   func(transaction)
 }
 
-func (a *assembler) begin() { a.open, a.spoken, a.now, a.beside = true, false, transaction{}, transaction{} }
+func (a *assembler) begin() {
+	a.open, a.spoken, a.now, a.beside = true, false, transaction{}, transaction{}
+}
 
 func (a *assembler) row(r *Row) {
 	if a.spoken || a.now.gap {
