@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/position"
@@ -72,7 +71,7 @@ func (e *Engine) merge(ctx context.Context, s *scan, authors []freshet.ID) error
 // to where both are complete. It reports whether the page is made; else the next
 // round goes on below.
 func (e *Engine) round(ctx context.Context, s *scan, g *gathered, part []freshet.PostRef) (done bool, err error) {
-	slices.SortFunc(g.refs, func(a, b freshet.PostRef) int { return byID(b, a) })
+	g.sort()
 	began := s.last
 	if s.takeBoth(g.refs, part, g.floor) || g.floor == 0 {
 		e.fromMemory.Add(1)
