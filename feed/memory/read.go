@@ -21,7 +21,7 @@ func (e *Engine) read(ctx context.Context, s *scan) error {
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n >= 0 && first && e.drifted(s.reader, by):
+		case n >= 0 && first && e.drifted(s, by):
 			e.Void(s.reader)
 			continue // builds it by another plan
 		case n >= 0 && by != nil && by.all:
