@@ -42,21 +42,25 @@ type Costs struct {
 }
 
 // MemoryCosts are the costs of timelines in memory: flat arenas with one owner,
-// random followers, and a merge of the authors' newest posts (measured on one
-// core of an EPYC of the Zen 5 class, Go 1.26).
-func MemoryCosts() Costs { return Costs{Push: 32, Read: 1_016, Pull: 4_600, PullAuthor: 5} }
+// random followers, and a merge of the authors' newest posts. They are what the ways
+// took on the network of package load, 100,000 users x 190 follows, where nothing
+// that a page needs is at hand (make show-feed, point 6; one core of a Xeon, Go
+// 1.26): in a benchmark of a few readers all is several times as quick, and the
+// merge of an author twenty times.
+func MemoryCosts() Costs { return Costs{Push: 90, Read: 4_000, Pull: 11_000, PullAuthor: 105} }
 
 // RedisCosts are the costs of timelines in Redis 7.0 over loopback, server and
 // client together: pushes pipelined by the hundred, reads one by one. PullAuthor
 // is an estimate from the cost of one command.
 func RedisCosts() Costs { return Costs{Push: 2_600, Read: 9_900, Pull: 10_000, PullAuthor: 3_000} }
 
-// A plan that follows from the rule is made anew when the reader's rate has changed by DriftFactor, looked at every DriftCheck, and
-// every PlanAge in any case, because the authors' rates change too.
+// A plan that follows from the rule is looked at when the reader's rate has changed by DriftFactor, by DriftCheck at the earliest, and
+// every PlanAge in any case, because the authors' rates change too, by half in a day at most ([Rates]). To look costs the rates of all
+// authors, as much as several pages: who comes four times a day is not to find the plan of age each time.
 const (
 	DriftCheck  = 10 * time.Minute
 	DriftFactor = 2.0
-	PlanAge     = 6 * time.Hour
+	PlanAge     = 24 * time.Hour
 )
 
 // Choice is how one reader's feed is kept.

@@ -41,8 +41,13 @@ func (p *plan) with(author freshet.ID) *plan {
 	return &next
 }
 
-// drifted reports whether a plan does not fit any more.
-func (e *Engine) drifted(reader freshet.ID, by *plan) bool {
+// worthAnew is what another plan must cost of the one by which a timeline is kept: to
+// build it anew takes a read of the source.
+const worthAnew = 0.8
+
+// drifted reports whether a plan does not fit any more. One that still does begins
+// to count its age anew.
+func (e *Engine) drifted(s *page, by *plan) bool {
 	if e.reads == nil || by == nil {
 		return false
 	}
@@ -51,8 +56,37 @@ func (e *Engine) drifted(reader freshet.ID, by *plan) bool {
 	if age < feed.DriftCheck {
 		return false
 	}
-	reads := e.reads.Rate(reader, now)
-	return age >= feed.PlanAge || reads > by.reads*feed.DriftFactor || reads*feed.DriftFactor < by.reads
+	reads := e.reads.Rate(s.Reader, now)
+	if age < feed.PlanAge && reads <= by.reads*feed.DriftFactor && reads*feed.DriftFactor >= by.reads {
+		return false
+	}
+	if e.worse(by, reads, s.Relations.Following, now) {
+		return true
+	}
+	kept := *by
+	kept.made, kept.reads = now, reads
+	e.shard(s.Reader).replan(s.Reader, by, &kept)
+	return false
+}
+
+// worse reports whether a plan costs much more than the best that there is now.
+func (e *Engine) worse(by *plan, reads float64, authors []freshet.ID, now time.Time) bool {
+	r := e.rule(authors, now)
+	defer rules.Put(r)
+	best := e.o.Costs.PerHour(e.o.Costs.Choose(reads, r.posts, r.pull), reads, r.posts, r.pull)
+	for i, author := range authors {
+		r.pull[i] = by.merges(author)
+	}
+	return best <= worthAnew*e.o.Costs.PerHour(feed.PerAuthor, reads, r.posts, r.pull)
+}
+
+// replan puts one plan of a reader's in the place of another that says the same.
+func (h *shard) replan(reader freshet.ID, by, next *plan) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.find(reader); t != nil && t.by == by {
+		t.by = next
+	}
 }
 
 // plan decides whose posts are to be delivered to a reader, and whose merged.
@@ -96,15 +130,21 @@ type rule struct {
 
 var rules = sync.Pool{New: func() any { return new(rule) }}
 
-func (e *Engine) planByCost(reader freshet.ID, authors []freshet.ID, by *plan) (pushed []freshet.ID) {
+// rule has the rates of authors as of now.
+func (e *Engine) rule(authors []freshet.ID, now time.Time) *rule {
 	r := rules.Get().(*rule)
-	defer rules.Put(r)
 	r.posts, r.pull = r.posts[:0], slices.Grow(r.pull[:0], len(authors))[:len(authors)]
+	for _, author := range authors {
+		r.posts = append(r.posts, e.writes.Rate(author, now))
+	}
+	return r
+}
+
+func (e *Engine) planByCost(reader freshet.ID, authors []freshet.ID, by *plan) (pushed []freshet.ID) {
 	by.made = e.o.Now()
 	by.reads = e.reads.Rate(reader, by.made)
-	for _, author := range authors {
-		r.posts = append(r.posts, e.writes.Rate(author, by.made))
-	}
+	r := e.rule(authors, by.made)
+	defer rules.Put(r)
 	switch e.o.Costs.Choose(by.reads, r.posts, r.pull) {
 	case feed.PushAll:
 		return authors

@@ -71,14 +71,31 @@ func TestAPlanIsMadeAnewInAnyCase(t *testing.T) {
 	n.reads(10)
 	pass(11 * time.Minute)
 	n.reads(1)
-	for range 5 { // about as many an hour as when the plan was made
+	for range 23 { // about as many an hour as when the plan was made
 		pass(time.Hour)
 		n.reads(9)
 	}
-	n.delivers(alice, 300, 300)
+	n.delivers(alice, 600, 600)
 	n.reads(1)
 	n.delivers(alice, 1, 1)
 	pass(time.Hour)
 	n.reads(1)
 	n.merges()
+}
+
+// A plan that is of age and still as good as any is kept: nothing is built anew.
+func TestAPlanThatStillFitsIsKept(t *testing.T) {
+	n, pass := adaptiveNetwork(t)
+	n.reads(10)
+	pass(11 * time.Minute)
+	n.reads(1)
+	pulled := n.Stats().Pulled
+	for range 20 {
+		pass(25 * time.Hour)
+		n.reads(1)
+	}
+	if got := n.Stats().Pulled - pulled; got != 0 {
+		t.Errorf("the source was read %d times", got)
+	}
+	n.delivers(alice, 1, 1)
 }

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"slices"
 
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/feed/internal/scan"
@@ -23,7 +22,7 @@ func (e *Engine) read(ctx context.Context, s *page) error {
 		switch {
 		case t != nil:
 			return e.build(ctx, s, t)
-		case n >= 0 && first && e.drifted(s.Reader, by):
+		case n >= 0 && first && e.drifted(s, by):
 			e.Void(s.Reader)
 			continue // builds it by another plan
 		case n >= 0 && by != nil && by.all:
@@ -73,7 +72,7 @@ func (e *Engine) merge(ctx context.Context, s *page, authors []freshet.ID) error
 // to where both are complete. It reports whether the page is made; else the next
 // round goes on below.
 func (e *Engine) round(ctx context.Context, s *page, g *gathered, part []freshet.PostRef) (done bool, err error) {
-	slices.SortFunc(g.refs, func(a, b freshet.PostRef) int { return byID(b, a) })
+	g.sort()
 	began := s.Last
 	if s.takeBoth(g.refs, part, g.floor) || g.floor == 0 {
 		e.fromMemory.Add(1)

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -22,6 +21,9 @@ type gathered struct {
 	refs  []freshet.PostRef // in no order
 	heads []freshet.PostRef // the newest candidate of each author
 	cold  []freshet.ID      // authors whose rings are not there
+
+	byShard []freshet.ID      // the authors, as their rings lie
+	deep    []freshet.PostRef // the lowest that was gathered of authors who may have more
 
 	// floor is the lowest id for which refs are complete. Below it there may be more
 	// here; only the source knows if ask is set.
@@ -44,19 +46,23 @@ func (g *gathered) until(floor freshet.ID, ask bool) {
 	}
 }
 
+// sort puts the newest first.
+func (g *gathered) sort() {
+	slices.SortFunc(g.refs, func(a, b freshet.PostRef) int { return byID(b, a) })
+}
+
 // gather adds the newest candidates of authors from their rings, as many as the
 // page may need. It reports false where the source is better asked for the page.
 //
 // Of all authors only those matter whose newest candidate is among the newest
 // limit+1 of such: what the others have lies below all of these.
 func (e *Engine) gather(ctx context.Context, s *page, authors []freshet.ID, g *gathered) (bool, error) {
+	if len(authors) == 0 {
+		return true, nil
+	}
 	now := e.generation.Load()
 	g.heads, g.cold = g.heads[:0], g.cold[:0]
-	for _, author := range authors {
-		if !e.head(s, author, now, g) {
-			g.cold = append(g.cold, author)
-		}
-	}
+	e.heads(s, authors, now, g)
 	many := len(g.cold) > coldRings
 	if many && e.ring(g.cold[0]).full() {
 		return false, nil // they would only drive others out, and be driven out
@@ -65,34 +71,23 @@ func (e *Engine) gather(ctx context.Context, s *page, authors []freshet.ID, g *g
 		if ok, err := e.fillRing(ctx, author, now); !ok || err != nil {
 			return false, err
 		}
-		if !many && !e.head(s, author, now, g) {
-			return false, nil // dropped at once
-		}
 	}
 	if many {
 		return false, nil
 	}
+	if filled := len(g.cold); filled > 0 {
+		e.heads(s, slices.Clone(g.cold), now, g)
+		if len(g.cold) > filled {
+			return false, nil // dropped at once
+		}
+	}
 	need := s.Missing()
 	if len(g.heads) > need {
-		slices.SortFunc(g.heads, func(a, b freshet.PostRef) int { return cmp.Compare(b.ID, a.ID) })
-		g.until(g.heads[need].ID+1, false)
-		g.heads = g.heads[:need]
+		keepNewest(g.heads, need+1)
+		g.until(g.heads[0].ID+1, false)
+		g.heads = g.heads[1 : need+1]
 	}
-	var room [64]freshet.PostRef
-	part := room[:min(len(room), need)]
-	for _, head := range g.heads {
-		n, floor, ok := e.ring(head.Author).newest(head.Author, s.Last, now, part)
-		if !ok {
-			return false, nil // dropped since
-		}
-		g.refs = append(g.refs, part[:n]...)
-		if n == len(part) {
-			g.until(part[n-1].ID, false)
-		} else {
-			g.until(floor, true)
-		}
-	}
-	return true, nil
+	return e.mergeHeads(s, need, now, g), nil
 }
 
 // enterRing enters a post into its author's ring, if that is there.
@@ -129,40 +124,11 @@ func (e *Engine) fillRing(ctx context.Context, author freshet.ID, generation uin
 	return true, nil
 }
 
-// head notes an author's newest candidate, or from where on there is none. It
-// reports false if the ring is not there.
-func (e *Engine) head(s *page, author freshet.ID, generation uint64, g *gathered) bool {
-	var one [1]freshet.PostRef
-	n, floor, ok := e.ring(author).newest(author, s.Last, generation, one[:])
-	switch {
-	case !ok:
-		return false
-	case n == 0:
-		g.until(min(s.Last, floor), true)
-	default:
-		g.heads = append(g.heads, one[0])
-	}
-	return true
-}
-
 // full reports whether what is opened here drives something out.
 func (h *shard) full() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.readers.used >= h.bound
-}
-
-// newest copies the posts of a ring below an id, newest first.
-func (h *shard) newest(author, before freshet.ID, generation uint64, into []freshet.PostRef) (n int, floor freshet.ID, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	t := h.find(author)
-	if t == nil || t.open || t.generation != generation {
-		return 0, 0, false
-	}
-	h.touch(t)
-	t.unread = 0
-	return t.below(before, h.posts, into), t.floor(h.posts), true
 }
 
 // openFor opens what is not there, and gives nil if somebody fills it already, or

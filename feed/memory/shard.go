@@ -227,7 +227,7 @@ func (h *shard) merge(name handle, author freshet.ID, generation uint64) {
 func (h *shard) open(reader freshet.ID, generation uint64) *timeline {
 	h.drop(h.find(reader))
 	if h.readers.used == h.bound {
-		h.drop(h.at(h.ends.newer))
+		h.drop(h.coldest())
 	}
 	slot := h.slot()
 	t := h.at(slot)

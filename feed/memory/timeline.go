@@ -14,6 +14,9 @@ type timeline struct {
 	generation uint64
 	newest     freshet.ID // of the last entry, so that most deliveries ask the post table nothing
 
+	open   bool // being built: collects deliveries, can't be read
+	looked bool // by a read that touched it not: see coldest
+
 	ring         []ordinal // count entries from first on, ids rise
 	first, count uint32
 
@@ -25,7 +28,6 @@ type timeline struct {
 	turn         uint8  // counts the timelines that have had the slot
 
 	cut     bool // posts below the lowest entry are not here
-	open    bool // being built: collects deliveries, can't be read
 	held    bool // whoever builds it has not let it go: its slot is not given away
 	dropped bool // while held
 }

@@ -53,7 +53,7 @@ type costFound struct {
 
 // measureFeedCost is point 6.
 func measureFeedCost(ctx context.Context, l *lab) (outcome, error) {
-	learn, judge := size(24, 72), size(24, 48)
+	learn, judge := size(24, 72), size(12, 48)
 	l.machine()
 	l.detail("%d users x %d follows; the rates are learnt from %d h of events and judged by the next %d h, which are drawn apart; CPU of the engine and of a source in memory (getrusage), one processor", costUsers, costFollows, learn, judge)
 	logs, worst, short := 0.0, 0.0, 0

@@ -272,7 +272,7 @@ func (w *imported) flip(ctx context.Context, e *memory.Engine, m flipMode, stage
 		if err := w.read(ctx, e, stage); err != nil {
 			return nil, err
 		}
-		w.now = w.now.Add(6 * time.Hour) // plans are of age
+		w.now = w.now.Add(time.Hour) // a day has passed since the last flip: plans are of age
 	}
 	var p pageOf
 	for _, reader := range w.users { // by which the plan is made, where there is one

@@ -98,7 +98,7 @@ func (w *feedWorld) reads(ctx context.Context, mode feed.Mode, readers []freshet
 	for i := range readRemoved {
 		e.Remove(freshet.ID(len(w.all) - 7*i))
 	}
-	w.now = w.now.Add(7 * time.Hour) // plans are made anew, by a day's rates
+	w.now = w.now.Add(25 * time.Hour) // plans are made anew, by a day's rates
 	var p pageOf
 	for range 100 { // until rings and timelines are there
 		asked := w.asked
