@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/config"
@@ -35,6 +36,58 @@ func TestHomeFeedsEqualTheOracleWithARemoteLayer(t *testing.T) {
 	if hits == 0 || stored == 0 {
 		t.Errorf("%d reads were answered by the remote layer, %d loads", hits, stored)
 	}
+}
+
+// A fence that did not reach the layer dies with its process: the next one makes it again, though it had heard of the change.
+func TestAFenceThatIsOwedIsMadeAfterARestart(t *testing.T) {
+	relay := testenv.StartRelay(t, testenv.StartRedis(t).Addr)
+	o := openOracleOn(t, feed.Push, 1, func(c *config.Config) { c.Cache.Remote = config.Secret("redis://" + relay.Addr) })
+	post, err := o.Post(1, "first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() string {
+		page, err := o.Page(1, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Posts[0].Text
+	}
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	until("the layer does not have the post", func() bool {
+		if err := o.Restart(); err != nil { // with it goes what memory has
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // for the layer to be trusted
+		shown()
+		for _, s := range o.stats() {
+			if s.Name == "post" && s.RemoteHits > 0 {
+				return true
+			}
+		}
+		return false
+	})
+	relay.Pause()
+	if err := o.Edit(1, post, "second"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // for the change feed to be heard
+	if err := o.close(); err != nil {
+		t.Log(err)
+	}
+	relay.Cut()
+	relay.Resume()
+	if err := o.open(); err != nil {
+		t.Fatal(err)
+	}
+	until("the text from before is served", func() bool { return shown() == "second" })
 }
 
 func TestRemoteLayerThatIsNone(t *testing.T) {
