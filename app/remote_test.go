@@ -78,7 +78,7 @@ func TestAFenceThatIsOwedIsMadeAfterARestart(t *testing.T) {
 	if err := o.Edit(1, post, "second"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(500 * time.Millisecond) // for the change feed to be heard
+	time.Sleep(3 * time.Second) // for the change feed to be heard, and what was heard to be noted
 	if err := o.close(); err != nil {
 		t.Log(err)
 	}
