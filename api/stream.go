@@ -12,6 +12,7 @@ import (
 	"github.com/freshet/freshet"
 	"github.com/freshet/freshet/cache"
 	"github.com/freshet/freshet/notify"
+	"github.com/freshet/freshet/position"
 )
 
 // The stream of live events is server-sent events (WHATWG HTML, 9.2). It is no request in progress: it takes no place among
@@ -40,7 +41,7 @@ func (a *API) streamRoute() route {
 	}
 }
 
-const aboutStream = `Server-sent events: ` + "`post`" + ` (data: a post as in the feed, without ` + "`liked`" + `), ` + "`delete`" + ` (` + "`{\"id\":…}`" + `) and ` + "`reset`" + `: what came after the id you gave is not known any more, load the feed anew.
+const aboutStream = `Server-sent events: ` + "`post`" + ` (data: a post as in the feed, without ` + "`liked`" + `), ` + "`delete`" + ` (` + "`{\"id\":…}`" + `), ` + "`notification`" + ` (as in GET /v1/notifications) and ` + "`reset`" + `: what came after the id you gave is not known any more, load the feed anew.
 
 Each event comes at least once; who comes back with the last id lacks none. A stream that ends is to be opened again.`
 
@@ -143,7 +144,7 @@ func (w *streamWriter) send(events []*notify.Event) bool {
 		frame, err := hub.Frame(e, func() ([]byte, error) { return w.c.frame(e) })
 		if err != nil {
 			if w.c.r.Context().Err() == nil {
-				w.c.api.options.Log.Error("a live event can't be told", "post", e.Post, "error", err)
+				w.c.api.options.Log.Error("a live event can't be told", "kind", e.Kind, "post", e.Post, "notification", e.Notification, "error", err)
 			}
 			w.write(b)
 			return false
@@ -182,6 +183,18 @@ func (c *call) frame(e *notify.Event) ([]byte, error) {
 	switch e.Kind {
 	case notify.Deleted:
 		return appendEvent(nil, e.ID, string(e.Kind), append(appendID([]byte{'{'}, "id", e.Post), '}')), nil
+	case notify.Notified:
+		ctx, cancel := context.WithTimeout(c.r.Context(), streamRender)
+		defer cancel()
+		ctx, _ = position.WithReading(cache.At(ctx, e.At()), e.At())
+		n, err := c.api.social.Notification(ctx, e.User, e.Notification)
+		if errors.Is(err, freshet.ErrNotFound) {
+			return []byte{}, nil // taken back, or done by somebody who is hidden
+		}
+		if err != nil {
+			return nil, err
+		}
+		return appendEvent(nil, e.ID, string(e.Kind), appendNotification(nil, n)), nil
 	default:
 		ctx, cancel := context.WithTimeout(c.r.Context(), streamRender)
 		defer cancel()

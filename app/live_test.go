@@ -229,6 +229,32 @@ func TestAStreamTellsWhatComesIntoTheFeed(t *testing.T) {
 	}
 }
 
+// Whom something was done to is told, and nobody else; not of what those do whom they muted, nor of what was taken back at once.
+func TestAStreamTellsOfNotifications(t *testing.T) {
+	n := startAPI(t, nil)
+	bob, eve, mallory := n.person(t, "bob"), n.person(t, "eve"), n.person(t, "mallory")
+	post := n.post(t, bob)
+	s, other := n.watch(t, "", bob.asks()), n.watch(t, "", eve.asks())
+	n.ask(t, "PUT", "/v1/users/"+mallory.id.String()+"/mute", "", bob.asks()).wants(t, 204)
+	n.ask(t, "PUT", "/v1/posts/"+post+"/like", "", mallory.asks()).wants(t, 200)
+	n.ask(t, "PUT", "/v1/posts/"+post+"/like", "", eve.asks()).wants(t, 200)
+	listed := func() string { return n.ask(t, "GET", "/v1/notifications", "", bob.asks()).wants(t, 200).field("items.0.id") }
+	like := s.wants(t, "notification", listed())
+	if r := (&reply{body: []byte(like.data)}); r.field("kind") != "like" || r.field("post_id") != post || r.field("actor.handle") != "eve" {
+		t.Errorf("the event is %s", like.data)
+	}
+	n.follow(t, eve, bob)
+	s.wants(t, "notification", listed())
+	n.ask(t, "POST", "/v1/notifications/seen", `{}`, bob.asks())
+	n.ask(t, "DELETE", "/v1/posts/"+post+"/like", "", eve.asks()).wants(t, 200)
+	own := n.post(t, bob)
+	s.wants(t, "post", own)
+	other.wants(t, "post", own) // which is all that concerns eve
+	again := n.watch(t, "", bob.asks(), with("Last-Event-ID", like.id))
+	again.wants(t, "notification", listed())
+	again.wants(t, "post", own)
+}
+
 func equalJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var x, y bytes.Buffer

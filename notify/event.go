@@ -15,8 +15,9 @@ type Kind string
 
 // The kinds, by the name that clients see.
 const (
-	Posted  Kind = "post"
-	Deleted Kind = "delete"
+	Posted   Kind = "post"
+	Deleted  Kind = "delete"
+	Notified Kind = "notification"
 )
 
 // Event is what watchers are told. It is shared between streams and not changed.
@@ -25,6 +26,10 @@ type Event struct {
 	Kind   Kind
 	Post   freshet.ID
 	Author freshet.ID // of the post
+
+	// Of a notification: which, and whose; nobody else is told.
+	Notification freshet.ID
+	User         freshet.ID
 
 	seq      uint64
 	shard    int
@@ -40,14 +45,17 @@ type Event struct {
 // At is where the change stands: who reads what the event is about reads there or later.
 func (e *Event) At() position.Token { return position.Token{e.place.at} }
 
-// eventOf is the event that a change is to those who watch its author; nil: none. A change that tells one reader of a
-// notification becomes an event here, and goes to that reader in Hub.deliver and Hub.concerns.
+// eventOf is the event that a change is to those whom it concerns; nil: none.
 func eventOf(c store.Change) *Event {
 	switch c.Kind {
 	case store.PostCreated:
 		return &Event{Kind: Posted, Post: c.Subject, Author: c.Object}
 	case store.PostDeleted:
 		return &Event{Kind: Deleted, Post: c.Subject, Author: c.Object}
+	case store.Notified:
+		if c.Subject != 0 { // else it was seen
+			return &Event{Kind: Notified, Notification: c.Subject, User: c.Object}
+		}
 	}
 	return nil
 }

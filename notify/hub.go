@@ -164,6 +164,12 @@ func (h *Hub) evict() {
 
 // deliver hands an event to those who keep up. Who is behind finds it in the ring.
 func (h *Hub) deliver(e *Event) {
+	if e.Kind == Notified {
+		if r := h.readers[e.User]; r != nil {
+			h.offer(r, e)
+		}
+		return
+	}
 	for _, r := range h.followers[e.Author] {
 		h.offer(r, e)
 	}
@@ -185,6 +191,9 @@ func (h *Hub) offer(r *reader, e *Event) {
 
 // concerns reports whether a reader whose relations are known is to be told an event.
 func (r *reader) concerns(e *Event) bool {
+	if e.Kind == Notified {
+		return e.User == r.id
+	}
 	return e.everyone || (e.Author == r.id || r.relations.Follows(e.Author)) && !r.relations.Hides(e.Author)
 }
 

@@ -55,6 +55,18 @@ func (s *Service) Notifications(ctx context.Context, user, before freshet.ID, li
 	return out, err
 }
 
+// Notification gives one of a user's, as a list shows it; [freshet.ErrNotFound] where that does not.
+func (s *Service) Notification(ctx context.Context, user, id freshet.ID) (*NotificationView, error) {
+	l, err := s.Notifications(ctx, user, id+1, 1)
+	if err == nil && (len(l.Items) == 0 || l.Items[0].ID != id) {
+		err = freshet.NotFound("notification")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.Items[0], nil
+}
+
 // SeeNotifications has a user have seen all notifications up to one, or all that are there (0).
 func (s *Service) SeeNotifications(ctx context.Context, user, upTo freshet.ID, w store.Write) (position.Token, error) {
 	changed, at, err := s.store.SeeNotifications(ctx, user, upTo, w)
