@@ -238,7 +238,9 @@ func TestAStreamTellsOfNotifications(t *testing.T) {
 	n.ask(t, "PUT", "/v1/users/"+mallory.id.String()+"/mute", "", bob.asks()).wants(t, 204)
 	n.ask(t, "PUT", "/v1/posts/"+post+"/like", "", mallory.asks()).wants(t, 200)
 	n.ask(t, "PUT", "/v1/posts/"+post+"/like", "", eve.asks()).wants(t, 200)
-	listed := func() string { return n.ask(t, "GET", "/v1/notifications", "", bob.asks()).wants(t, 200).field("items.0.id") }
+	listed := func() string {
+		return n.ask(t, "GET", "/v1/notifications", "", bob.asks()).wants(t, 200).field("items.0.id")
+	}
 	like := s.wants(t, "notification", listed())
 	if r := (&reply{body: []byte(like.data)}); r.field("kind") != "like" || r.field("post_id") != post || r.field("actor.handle") != "eve" {
 		t.Errorf("the event is %s", like.data)
