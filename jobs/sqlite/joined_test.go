@@ -35,6 +35,7 @@ func TestJoined(t *testing.T) {
 	}
 	later := time.Now().Add(time.Hour)
 	for _, e := range joined {
+		time.Sleep(2 * time.Millisecond) // so that ids differ: each engine draws its own
 		if err := e.Enqueue(ctx, freshet.Effect{Kind: "fail"}, freshet.Effect{Kind: "run", RunAt: later}); err != nil {
 			t.Fatal(err)
 		}
